@@ -1,0 +1,1 @@
+//! Frames between the daemon and the runner process.
