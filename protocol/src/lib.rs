@@ -3,6 +3,8 @@
 //! Nothing here decides anything. A type is on the wire only if it lives in this crate.
 //! Go next to [`path`] for the URL space and to [`error`] for what can go wrong.
 
+pub mod error;
 pub mod id;
+pub mod permission;
 pub mod runner;
 pub mod state;
