@@ -27,9 +27,9 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $name {
-            type Err = UnknownWord;
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(UnknownWord)
+            type Err = $crate::state::UnknownWord;
+            fn from_str(text: &str) -> Result<Self, $crate::state::UnknownWord> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or($crate::state::UnknownWord)
             }
         }
     };
