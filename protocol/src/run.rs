@@ -1,0 +1,245 @@
+//! Events, runs, steps, attempts and log lines as clients see them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id::{EventId, RunId, WorkflowId};
+use crate::state::{EventKind, RunState, StepState};
+
+/// Starts a workflow by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunStart {
+    /// The inputs of the manual trigger.
+    #[serde(default)]
+    pub inputs: Map<String, Value>,
+    /// The same text again within a day gives the same answer and starts nothing twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+/// Emits an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EventEmit {
+    /// Names joined by dots, such as `invoice.paid`.
+    pub name: String,
+    /// What it carries: `event.body` in expressions.
+    #[serde(default)]
+    pub data: Value,
+    /// The same text again within a day gives the same answer and emits nothing twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+/// What was made durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Accepted {
+    /// The event.
+    pub event: EventId,
+    /// The run, where the operation starts exactly one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Whether it had been accepted before under the same key.
+    pub duplicate: bool,
+}
+
+/// An event as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct EventView {
+    /// Its id.
+    pub id: EventId,
+    /// How it came in.
+    pub kind: EventKind,
+    /// The webhook's path, the emitted event's name, or the workflow started by hand.
+    pub source: String,
+    /// Unix milliseconds.
+    pub received_at: i64,
+    /// Size of the body in bytes.
+    pub body_bytes: u64,
+    /// Its runs; absent in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunId>,
+    /// `event` as expressions see it; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Value>,
+}
+
+/// Which runs are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunQuery {
+    /// Only runs of this workflow, by name or id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Only runs in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RunState>,
+    /// As in every list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// As in every list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// A run as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunView {
+    /// Its id.
+    pub id: RunId,
+    /// The workflow's id.
+    pub workflow_id: WorkflowId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The revision it runs.
+    pub revision: u32,
+    /// The event that started it.
+    pub event: EventId,
+    /// How the event came in.
+    pub trigger: EventKind,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When the event was made durable; unix milliseconds.
+    pub accepted_at: i64,
+    /// When the trigger stage created the run; unix milliseconds.
+    pub created_at: i64,
+    /// When the first attempt began; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<i64>,
+    /// When the last step ended; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<i64>,
+    /// When its last outcome was recorded; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logged_at: Option<i64>,
+    /// When its last notification was delivered; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notified_at: Option<i64>,
+    /// Inputs of a run started by hand.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub inputs: Map<String, Value>,
+    /// Its steps; absent in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepView>,
+    /// Milliseconds spent in each stage, waiting included; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<StageTimes>,
+}
+
+/// Milliseconds that a run spent in each stage, the waiting in its queue included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct StageTimes {
+    /// From the event's acceptance to the run's creation.
+    pub trigger_ms: i64,
+    /// From the run's creation to the end of its last step.
+    pub action_ms: Option<i64>,
+    /// From there to the record of the outcome.
+    pub logging_ms: Option<i64>,
+    /// From there to the last delivery.
+    pub notification_ms: Option<i64>,
+}
+
+/// A step of a run as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct StepView {
+    /// Its id in the workflow.
+    pub id: String,
+    /// Its position in the workflow, from 0.
+    pub index: u32,
+    /// `http`, `run`, `jq` or `emit`.
+    pub kind: String,
+    /// Where it stands.
+    pub state: StepState,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<i64>,
+    /// Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<i64>,
+    /// Why it failed or was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What expressions see as `steps.<id>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// Its attempts; absent where only the run was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<AttemptView>,
+}
+
+/// One try of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct AttemptView {
+    /// Counted from 1.
+    pub number: u32,
+    /// `succeeded`, `failed`, `retrying`, `cancelled` or `interrupted`.
+    pub outcome: String,
+    /// Unix milliseconds.
+    pub started_at: i64,
+    /// Unix milliseconds.
+    pub ended_at: i64,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Which log lines are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LogQuery {
+    /// Stream new lines until the run has ended.
+    #[serde(default)]
+    pub follow: bool,
+    /// Only lines of this step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// As in every list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// As in every list; log lines come oldest first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// One line that a run produced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct LogLine {
+    /// Its place in the tenant's log; the id of the stream.
+    pub seq: i64,
+    /// Unix milliseconds.
+    pub at: i64,
+    /// The step's id.
+    pub step: String,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Where it came from.
+    pub stream: LogStream,
+    /// The line, secrets redacted, control characters kept: a client sanitises before it shows them.
+    pub text: String,
+}
+
+crate::state::words! {
+    /// Where a log line came from.
+    LogStream {
+        /// The command's standard output.
+        Stdout = "stdout",
+        /// The command's standard error.
+        Stderr = "stderr",
+        /// The daemon, about the attempt.
+        System = "system",
+    }
+}

@@ -1,0 +1,138 @@
+//! Workflows and their revisions as clients see them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::WorkflowId;
+
+/// Applies a workflow: creates it, or adds a revision if its source changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorkflowApply {
+    /// The file's name, for findings. Its extension says the format.
+    #[serde(default = "stdin_name")]
+    pub file: String,
+    /// The definition's text.
+    pub source: String,
+    /// Check and compare only; change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+fn stdin_name() -> String {
+    "-".to_owned()
+}
+
+crate::state::words! {
+    /// What applying did.
+    Applied {
+        /// The workflow is new.
+        Created = "created",
+        /// It has a new revision.
+        Updated = "updated",
+        /// The source is the newest revision's.
+        Unchanged = "unchanged",
+    }
+}
+
+/// The answer to [`WorkflowApply`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct WorkflowApplied {
+    /// What happened, or would happen with `dry-run`.
+    pub applied: Applied,
+    /// The workflow after it; absent for a dry run that would create it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<WorkflowView>,
+    /// Findings that do not refuse the definition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<crate::error::Finding>,
+}
+
+/// Changes a workflow without a new revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorkflowUpdate {
+    /// Whether its triggers fire.
+    pub enabled: bool,
+}
+
+/// A workflow as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct WorkflowView {
+    /// Its id.
+    pub id: WorkflowId,
+    /// Its name, unique in the tenant.
+    pub name: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether its triggers fire.
+    pub enabled: bool,
+    /// The newest revision.
+    pub revision: u32,
+    /// What starts it, for people: `webhook /hooks/acme/stripe`, `manual`, `event invoice.paid`.
+    pub triggers: Vec<TriggerView>,
+    /// Inputs of the manual trigger.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputView>,
+    /// Ids of its steps in order.
+    pub steps: Vec<String>,
+    /// Unix milliseconds.
+    pub created_at: i64,
+    /// Unix milliseconds.
+    pub updated_at: i64,
+}
+
+/// One trigger of a workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct TriggerView {
+    /// `webhook`, `manual` or `event`.
+    pub kind: String,
+    /// The webhook's path on the ingress listener, or the event's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
+    /// How a webhook is verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<String>,
+}
+
+/// One input of a manual trigger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct InputView {
+    /// Its name.
+    pub name: String,
+    /// `string`, `number`, `boolean`, `choice` or `json`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it must be given.
+    pub required: bool,
+    /// What is taken if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<serde_json::Value>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// One revision of a workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct RevisionView {
+    /// Counted from 1.
+    pub number: u32,
+    /// `yaml`, `toml` or `json`.
+    pub format: String,
+    /// SHA-256 of the source, hexadecimal.
+    pub sha256: String,
+    /// Who applied it.
+    pub created_by: String,
+    /// Unix milliseconds.
+    pub created_at: i64,
+    /// The definition's text; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
