@@ -1,0 +1,311 @@
+//! Vectors from the senders' own documentation, and mutations of them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use proptest::prelude::*;
+
+use super::*;
+use crate::egress::sign::{self, sign_standard};
+
+const NOW_MS: i64 = 1_614_265_330_000;
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in pairs {
+        map.append(*name, HeaderValue::from_str(value).unwrap());
+    }
+    map
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+/// A genuine message of every scheme, signed with `secret` at `NOW_MS`.
+fn genuine(scheme: Scheme, secret: &str, body: &[u8]) -> (VerifySpec, HeaderMap) {
+    let mut spec = VerifySpec::new(scheme);
+    let seconds = (NOW_MS / 1_000).to_string();
+    let tag = |parts: &[&[u8]]| sign::tag(Algorithm::Sha256, secret.as_bytes(), parts);
+    let map = match scheme {
+        Scheme::StandardWebhooks => {
+            let signature = sign_standard(secret.as_bytes(), "msg_1", NOW_MS / 1_000, body);
+            headers(&[
+                ("webhook-id", "msg_1"),
+                ("webhook-timestamp", &seconds),
+                ("webhook-signature", &signature),
+            ])
+        }
+        Scheme::Github => headers(&[
+            ("x-hub-signature-256", &format!("sha256={}", hex(tag(&[body]).as_ref()))),
+            ("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
+        ]),
+        Scheme::Stripe => {
+            let signature = hex(tag(&[seconds.as_bytes(), b".", body]).as_ref());
+            headers(&[("stripe-signature", &format!("t={seconds},v1={signature},v0=00"))])
+        }
+        Scheme::Slack => {
+            let signature = hex(tag(&[b"v0:", seconds.as_bytes(), b":", body]).as_ref());
+            headers(&[
+                ("x-slack-signature", &format!("v0={signature}")),
+                ("x-slack-request-timestamp", &seconds),
+            ])
+        }
+        Scheme::Shopify => headers(&[("x-shopify-hmac-sha256", &STANDARD.encode(tag(&[body]).as_ref()))]),
+        Scheme::Hmac => {
+            spec.header = Some(HeaderName::from_static("x-sign"));
+            spec.algorithm = Algorithm::Sha512;
+            spec.encoding = Encoding::Base64;
+            spec.prefix = "sha512=".to_owned();
+            let tag = sign::tag(Algorithm::Sha512, secret.as_bytes(), &[body]);
+            headers(&[("x-sign", &format!("sha512={}", STANDARD.encode(tag.as_ref())))])
+        }
+        Scheme::Token => headers(&[("authorization", &format!("Bearer {secret}"))]),
+    };
+    (spec, map)
+}
+
+const SCHEMES: [Scheme; 7] = [
+    Scheme::StandardWebhooks,
+    Scheme::Github,
+    Scheme::Stripe,
+    Scheme::Slack,
+    Scheme::Shopify,
+    Scheme::Hmac,
+    Scheme::Token,
+];
+
+/// GitHub's documentation, "Validating webhook deliveries": secret, body and signature.
+#[test]
+fn github_s_published_vector_is_met() {
+    let spec = VerifySpec::new(Scheme::Github);
+    let map = headers(&[(
+        "x-hub-signature-256",
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
+    )]);
+    let secret: &[u8] = b"It's a Secret to Everybody";
+    assert_eq!(verify(&spec, &[secret], &map, b"Hello, World!", NOW_MS), Ok(Verified::default()));
+    assert_eq!(verify(&spec, &[secret], &map, b"Hello, World?", NOW_MS), Err(Refusal::Mismatch));
+    assert_eq!(verify(&spec, &[b"other"], &map, b"Hello, World!", NOW_MS), Err(Refusal::Mismatch));
+}
+
+/// The vector of the Standard Webhooks reference libraries; the second signature is of a rotated secret.
+#[test]
+fn the_standard_webhooks_vector_is_met_among_others() {
+    let spec = VerifySpec::new(Scheme::StandardWebhooks);
+    let secret: &[u8] = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let body = br#"{"test": 2432232314}"#;
+    for prefix in ["webhook", "svix"] {
+        let mut map = HeaderMap::new();
+        let mut put = |name: &str, value| {
+            map.insert(
+                HeaderName::try_from(format!("{prefix}-{name}")).unwrap(),
+                HeaderValue::from_static(value),
+            );
+        };
+        put("id", "msg_p5jXN8AQM9LWM0D4loKWxJek");
+        put("timestamp", "1614265330");
+        put(
+            "signature",
+            "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= v1a,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        );
+        let verified = verify(&spec, &[secret], &map, body, NOW_MS).unwrap();
+        assert_eq!(verified.delivery_id.as_deref(), Some("msg_p5jXN8AQM9LWM0D4loKWxJek"));
+        assert_eq!(verified.timestamp_ms, Some(NOW_MS));
+    }
+}
+
+/// Slack's documentation, "Verifying requests from Slack".
+#[test]
+fn slack_s_published_vector_is_met() {
+    let spec = VerifySpec::new(Scheme::Slack);
+    let map = headers(&[
+        ("x-slack-request-timestamp", "1531420618"),
+        ("x-slack-signature", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"),
+    ]);
+    let body = b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+    let secret: &[u8] = b"8f742231b10e8888abcd99yyyzzz85a5";
+    assert!(verify(&spec, &[secret], &map, body, 1_531_420_618_000).is_ok());
+    assert_eq!(verify(&spec, &[secret], &map, body, NOW_MS), Err(Refusal::Stale));
+}
+
+#[test]
+fn every_scheme_accepts_its_genuine_message_with_any_active_secret() {
+    for scheme in SCHEMES {
+        let (spec, map) = genuine(scheme, "secret-of-today", b"{}");
+        let secrets: [&[u8]; 3] = [b"", b"secret-of-tomorrow", b"secret-of-today"];
+        assert!(verify(&spec, &secrets, &map, b"{}", NOW_MS).is_ok(), "{scheme:?}");
+        assert_eq!(verify(&spec, &secrets[..2], &map, b"{}", NOW_MS), Err(Refusal::Mismatch), "{scheme:?}");
+        assert_eq!(verify(&spec, &[], &map, b"{}", NOW_MS), Err(Refusal::Mismatch), "{scheme:?}");
+    }
+}
+
+#[test]
+fn an_empty_secret_vouches_for_nothing() {
+    for scheme in SCHEMES {
+        for secret in ["", "whsec_"] {
+            let (spec, map) = genuine(scheme, secret, b"{}");
+            if secret.is_empty() || scheme == Scheme::StandardWebhooks {
+                let answer = verify(&spec, &[secret.as_bytes()], &map, b"{}", NOW_MS);
+                assert!(answer.is_err(), "{scheme:?} {answer:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_window_is_checked_on_both_sides_and_to_the_millisecond() {
+    for scheme in [Scheme::StandardWebhooks, Scheme::Stripe, Scheme::Slack] {
+        let (mut spec, map) = genuine(scheme, "secret", b"{}");
+        spec.tolerance_ms = 1_000;
+        let at = |now_ms| verify(&spec, &[b"secret"], &map, b"{}", now_ms).map(|_| ());
+        assert_eq!(at(NOW_MS + 1_000), Ok(()));
+        assert_eq!(at(NOW_MS + 1_001), Err(Refusal::Stale));
+        assert_eq!(at(NOW_MS - 1_000), Ok(()));
+        assert_eq!(at(NOW_MS - 1_001), Err(Refusal::Future));
+        assert_eq!(at(i64::MIN), Err(Refusal::Future));
+        assert_eq!(at(i64::MAX), Err(Refusal::Stale));
+    }
+}
+
+#[test]
+fn a_missing_or_doubled_header_is_named() {
+    for scheme in SCHEMES {
+        let (spec, map) = genuine(scheme, "secret", b"{}");
+        for name in map.keys() {
+            let mut without = map.clone();
+            without.remove(name);
+            let answer = verify(&spec, &[b"secret"], &without, b"{}", NOW_MS);
+            if name != "x-github-delivery" {
+                assert_eq!(answer, Err(Refusal::Missing(name.clone())), "{scheme:?}");
+            }
+            let mut doubled = map.clone();
+            doubled.append(name.clone(), map[name].clone());
+            let answer = verify(&spec, &[b"secret"], &doubled, b"{}", NOW_MS);
+            assert_eq!(answer, Err(Refusal::Malformed(name.clone())), "{scheme:?}");
+        }
+    }
+}
+
+#[test]
+fn malformed_values_are_refused_as_such() {
+    let cases: &[(Scheme, &str, &str)] = &[
+        (Scheme::Github, "x-hub-signature-256", "757107ea"),
+        (Scheme::Github, "x-hub-signature-256", "sha256="),
+        (Scheme::Github, "x-hub-signature-256", "sha256=7"),
+        (Scheme::Github, "x-hub-signature-256", "sha256=zz"),
+        (Scheme::Github, "x-hub-signature-256", "sha256=+1"),
+        (Scheme::Github, "x-github-delivery", ""),
+        (Scheme::Stripe, "stripe-signature", "v1=00"),
+        (Scheme::Stripe, "stripe-signature", "t=1614265330"),
+        (Scheme::Stripe, "stripe-signature", "t=1614265330,t=1614265331,v1=00"),
+        (Scheme::Stripe, "stripe-signature", "t=-1614265330,v1=00"),
+        (Scheme::Slack, "x-slack-request-timestamp", "16142653300000000000"),
+        (Scheme::Slack, "x-slack-request-timestamp", "1614265330.5"),
+        (Scheme::Shopify, "x-shopify-hmac-sha256", "not base64"),
+        (Scheme::StandardWebhooks, "webhook-signature", "v2,AAAA"),
+        (Scheme::StandardWebhooks, "webhook-timestamp", "yesterday"),
+        (Scheme::Token, "authorization", "Basic c2VjcmV0"),
+        (Scheme::Token, "authorization", "Bearer"),
+    ];
+    for (scheme, name, value) in cases {
+        let (spec, mut map) = genuine(*scheme, "secret", b"{}");
+        map.insert(*name, HeaderValue::from_str(value).unwrap());
+        let answer = verify(&spec, &[b"secret"], &map, b"{}", NOW_MS);
+        assert_eq!(
+            answer,
+            Err(Refusal::Malformed(HeaderName::from_static(name))),
+            "{scheme:?} {name}: {value}"
+        );
+    }
+}
+
+#[test]
+fn a_header_full_of_signatures_is_not_looked_through() {
+    let (spec, mut map) = genuine(Scheme::Stripe, "secret", b"{}");
+    let many = "v1=00,".repeat(MAX_SIGNATURES + 1) + map["stripe-signature"].to_str().unwrap();
+    map.insert("stripe-signature", HeaderValue::from_str(&many).unwrap());
+    let answer = verify(&spec, &[b"secret"], &map, b"{}", NOW_MS);
+    assert_eq!(answer, Err(Refusal::Malformed(HeaderName::from_static("stripe-signature"))));
+}
+
+#[test]
+fn a_token_may_stand_in_a_header_of_choice() {
+    let mut spec = VerifySpec::new(Scheme::Token);
+    spec.header = Some(HeaderName::from_static("x-gitlab-token"));
+    let map = headers(&[("x-gitlab-token", "s3cret")]);
+    assert!(verify(&spec, &[b"s3cret"], &map, b"", NOW_MS).is_ok());
+    spec.prefix = "token ".to_owned();
+    let refusal = Refusal::Malformed(HeaderName::from_static("x-gitlab-token"));
+    assert_eq!(verify(&spec, &[b"s3cret"], &map, b"", NOW_MS), Err(refusal));
+    let map = headers(&[("x-gitlab-token", "token s3cret")]);
+    assert!(verify(&spec, &[b"s3cret"], &map, b"", NOW_MS).is_ok());
+}
+
+#[test]
+fn refusals_answer_with_the_signature_codes() {
+    assert_eq!(Refusal::Mismatch.code(), ErrorCode::SignatureInvalid);
+    assert_eq!(Refusal::Missing(http::header::AUTHORIZATION).code(), ErrorCode::SignatureInvalid);
+    assert_eq!(Refusal::Stale.code(), ErrorCode::SignatureStale);
+    assert_eq!(Refusal::Future.code(), ErrorCode::SignatureStale);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any change of one bit of body, signed header or secret is refused.
+    #[test]
+    fn one_flipped_bit_is_enough(
+        scheme in prop::sample::select(&SCHEMES[..6]),
+        body in prop::collection::vec(any::<u8>(), 1..200),
+        place in any::<prop::sample::Index>(),
+        bit in 0..8_u8,
+    ) {
+        let (spec, map) = genuine(scheme, "a secret", &body);
+        prop_assert!(verify(&spec, &[b"a secret"], &map, &body, NOW_MS).is_ok());
+
+        let mut changed = body.clone();
+        changed[place.index(body.len())] ^= 1 << bit;
+        prop_assert_eq!(verify(&spec, &[b"a secret"], &map, &changed, NOW_MS), Err(Refusal::Mismatch));
+
+        let mut secret = *b"a secret";
+        secret[place.index(8)] ^= 1 << bit;
+        prop_assert_eq!(verify(&spec, &[&secret], &map, &body, NOW_MS), Err(Refusal::Mismatch));
+    }
+
+    /// Any change of one character of a signed header is refused, unless it is the other case of a hex digit or
+    /// stands in a header that the scheme does not sign.
+    #[test]
+    fn one_changed_character_of_a_header_is_enough(
+        scheme in prop::sample::select(&SCHEMES[..]),
+        which in any::<prop::sample::Index>(),
+        place in any::<prop::sample::Index>(),
+        character in 0x21..0x7f_u8,
+    ) {
+        let (spec, map) = genuine(scheme, "a-secret", b"body");
+        let name = which.get(&map.keys().cloned().collect::<Vec<_>>()).clone();
+        let mut value = map[&name].as_bytes().to_vec();
+        let at = place.index(value.len());
+        prop_assume!(!value[at].eq_ignore_ascii_case(&character));
+        let unsigned = name == "x-github-delivery" || (scheme == Scheme::Stripe && at >= value.len() - 6);
+        prop_assume!(!unsigned);
+        value[at] = character;
+        let mut changed = map.clone();
+        changed.insert(name, HeaderValue::from_bytes(&value).unwrap());
+        prop_assert!(verify(&spec, &[b"a-secret"], &changed, b"body", NOW_MS).is_err());
+    }
+
+    /// Nothing a sender can write makes verification panic or succeed without the secret.
+    #[test]
+    fn arbitrary_headers_are_refused(
+        scheme in prop::sample::select(&SCHEMES[..]),
+        value in "[ -~]{0,120}",
+        body in prop::collection::vec(any::<u8>(), 0..50),
+    ) {
+        let (spec, mut map) = genuine(scheme, "another secret", &body);
+        for name in map.keys().cloned().collect::<Vec<_>>() {
+            map.insert(name, HeaderValue::from_str(&value).unwrap());
+        }
+        prop_assert!(verify(&spec, &[b"the secret"], &map, &body, NOW_MS).is_err());
+    }
+}
