@@ -1,1 +1,213 @@
-//! Being built.
+//! The daemon's own log, for its operator: text on a terminal, JSON elsewhere, always on standard error.
+//!
+//! A run's log lines are not telemetry; they belong to the tenant and go through the logging stage. Never log a
+//! secret, a token or a body. Event texts are fixed phrases in lower case, the variable part goes into fields.
+//!
+//! **Invariant:** control characters of anybody's data never reach the terminal raw: both formats escape them.
+
+use std::fmt;
+use std::io::IsTerminal;
+
+use tenantry_protocol::error::ErrorCode;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{FormatFields, Writer};
+
+use crate::config::{Format, Telemetry};
+use crate::error::{Error, Result};
+
+/// Names of fields, so that one thing has one name in every event.
+pub mod field {
+    /// A tenant id.
+    pub const TENANT: &str = "tenant";
+    /// A request id.
+    pub const REQUEST: &str = "request";
+    /// A run id.
+    pub const RUN: &str = "run";
+    /// A job id.
+    pub const JOB: &str = "job";
+    /// A stage's name.
+    pub const STAGE: &str = "stage";
+    /// A stable error code.
+    pub const CODE: &str = "code";
+    /// What only the operator may see of an error.
+    pub const OPERATOR: &str = "operator";
+    /// A task's name.
+    pub const TASK: &str = "task";
+}
+
+/// Starts the telemetry of this process. `filter` (from the environment) replaces the configured level.
+pub fn start(settings: &Telemetry, filter: Option<&str>) -> Result<()> {
+    let filter = filter.unwrap_or(&settings.level);
+    let filter = EnvFilter::builder().parse(filter).map_err(|error| {
+        Error::new(ErrorCode::ConfigInvalid, format!("telemetry.level {filter:?} is not a filter"))
+            .with_hint(
+                "write a level (error, warn, info, debug, trace) or `info,tenantry_daemon::store=debug`",
+            )
+            .with_source(error)
+    })?;
+    let terminal = std::io::stderr().is_terminal();
+    let text = match settings.format {
+        Format::Auto => terminal,
+        Format::Text => true,
+        Format::Json => false,
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if text {
+        builder.with_ansi(terminal).fmt_fields(EscapedFields).try_init()
+    } else {
+        builder.json().flatten_event(true).with_current_span(false).try_init()
+    };
+    started.map_err(|error| Error::internal("start telemetry").with_source(error))?;
+    log_panics();
+    Ok(())
+}
+
+/// Writes an error that is answered to a caller, once, at the door. What the caller did wrong is debug output.
+pub fn answered(error: &Error, request: tenantry_protocol::id::RequestId) {
+    let (code, detail, operator) = (error.code().as_str(), error.detail(), error.operator_line());
+    if error.code().status() >= 500 {
+        tracing::error!(%request, code, detail, operator, "request failed");
+    } else {
+        tracing::debug!(%request, code, detail, operator, "request refused");
+    }
+}
+
+/// Sends panics through telemetry instead of raw to standard error.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let message = info.payload_as_str().unwrap_or("a value that is not a text");
+        tracing::error!(place, message, "panic");
+    }));
+}
+
+/// Fields as `name=value`, with every control character escaped.
+struct EscapedFields;
+
+impl<'writer> FormatFields<'writer> for EscapedFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut visitor = EscapedVisitor { writer, result: Ok(()), empty: true };
+        fields.record(&mut visitor);
+        visitor.result
+    }
+}
+
+struct EscapedVisitor<'writer> {
+    writer: Writer<'writer>,
+    result: fmt::Result,
+    empty: bool,
+}
+
+impl Visit for EscapedVisitor<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.write(field, &value);
+        } else {
+            self.record_debug(field, &value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.write(field, &format_args!("{value:?}"));
+    }
+}
+
+impl EscapedVisitor<'_> {
+    fn write(&mut self, field: &Field, value: &dyn fmt::Display) {
+        if self.result.is_err() {
+            return;
+        }
+        let gap = if self.empty { "" } else { " " };
+        self.empty = false;
+        let mut escaped = Escaped(&mut self.writer);
+        self.result = match field.name() {
+            "message" => fmt::write(&mut escaped, format_args!("{gap}{value}")),
+            name => fmt::write(&mut escaped, format_args!("{gap}{name}={value}")),
+        };
+    }
+}
+
+/// Writes text with control characters and bidirectional overrides escaped.
+struct Escaped<'w, 'writer>(&'w mut Writer<'writer>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if is_unsafe_on_a_terminal(character) {
+                write!(self.0, "{}", character.escape_unicode())?;
+            } else {
+                self.0.write_char(character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control characters, and those that reorder what is shown.
+fn is_unsafe_on_a_terminal(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic while held").write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Captured {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("no panic while held").clone())
+                .expect("telemetry is UTF-8")
+        }
+    }
+
+    const HOSTILE: &str = "\x1b]52;c;ZXZpbA==\x07\r\u{202e}\u{9b}31m";
+
+    #[test]
+    fn control_characters_of_data_do_not_reach_the_terminal() {
+        let captured = Captured::default();
+        let sink = captured.clone();
+        let text = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .fmt_fields(EscapedFields)
+            .with_writer(move || sink.clone())
+            .finish();
+        tracing::subscriber::with_default(text, || {
+            tracing::info!(name = HOSTILE, shown = %HOSTILE, "workflow {HOSTILE} applied");
+        });
+        let sink = captured.clone();
+        let json = tracing_subscriber::fmt().json().with_writer(move || sink.clone()).finish();
+        tracing::subscriber::with_default(json, || {
+            tracing::info!(name = HOSTILE, shown = %HOSTILE, "workflow applied");
+        });
+        let text = captured.text();
+        assert_eq!(text.lines().count(), 2, "{text:?}");
+        let raw: Vec<char> = text.chars().filter(|c| c.is_control() && *c != '\n').collect();
+        assert_eq!(raw, [], "{text:?}");
+        assert!(text.contains("ZXZpbA=="), "{text:?}");
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_refused_with_the_key() {
+        let settings = Telemetry { level: "=loud=".to_owned(), format: Format::Json };
+        let error = start(&settings, None).expect_err("no filter");
+        assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+        assert!(error.detail().contains("telemetry.level"), "{error}");
+    }
+}
