@@ -12,6 +12,7 @@ mod glossary;
 mod lexer;
 mod shape;
 mod sql;
+mod supply;
 mod tree;
 
 /// One broken rule, with its place.
