@@ -51,17 +51,14 @@ impl<'t> Reader<'t> {
         read: impl FnOnce(&DeTable<'_>, &mut Self),
     ) {
         let name = key.get_ref();
-        match value.get_ref().as_table() {
-            Some(table) => {
-                let outer = self.section.clone();
-                self.section = format!("{outer}{name}.");
-                read(table, self);
-                self.section = outer;
-            }
-            None => {
-                let message = format!("{}{name} is a section, write [{}{name}]", self.section, self.section);
-                self.find("wrong-type", &value.span(), message, None);
-            }
+        if let Some(table) = value.get_ref().as_table() {
+            let outer = self.section.clone();
+            self.section = format!("{outer}{name}.");
+            read(table, self);
+            self.section = outer;
+        } else {
+            let message = format!("{0}{name} is a section, write [{0}{name}]", self.section);
+            self.find("wrong-type", &value.span(), message, None);
         }
     }
 

@@ -155,7 +155,7 @@ impl Setting for Duration {
     fn write(&self) -> String {
         let ms = self.as_millis();
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-        let whole = units.iter().find(|(size, _)| ms >= *size && ms % size == 0);
+        let whole = units.iter().find(|(size, _)| ms >= *size && ms.is_multiple_of(*size));
         whole.map_or_else(|| format!("\"{ms}ms\""), |(size, unit)| format!("\"{}{unit}\"", ms / size))
     }
 }

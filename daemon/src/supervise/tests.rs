@@ -48,7 +48,7 @@ async fn too_many_restarts_make_a_task_degraded_until_it_has_lived_for_a_window(
     let tenant = TenantId::new(1);
     let spec = TaskSpec {
         name: "driver".into(),
-        restart: Restart::Always(Intensity { restarts: 2, within: Duration::from_mins(10) }),
+        restart: Restart::Always(Intensity { restarts: 2, within: Duration::from_mins(1) }),
         tenant: Some(tenant),
     };
     let _task = supervisor.spawn(spec, move |stop| {
@@ -78,15 +78,11 @@ async fn a_panic_of_a_single_future_is_told_to_its_owner() {
     let supervisor = Supervisor::new(Clock::system());
     let lost = supervisor.spawn_once("handler", async { panic!("no luck") }).join().await;
     let Err(Lost::Panicked(panicked)) = lost else { panic!("{lost:?}") };
-    let () = panic_message_is(&panicked, "no luck");
+    assert_eq!(panicked.message(), "no luck");
     assert_eq!(supervisor.spawn_once("handler", async { 5 }).join().await, Ok(5));
     assert_eq!(supervisor.blocking("checksum", || 6).join().await, Ok(6));
     assert!(supervisor.blocking("checksum", || panic!("bad block")).join().await.is_err());
     assert_eq!(supervisor.panics(), 2);
-}
-
-fn panic_message_is(panicked: &Panicked, text: &str) {
-    assert_eq!(panicked.message(), text);
 }
 
 #[tokio::test]
@@ -121,18 +117,20 @@ async fn a_drain_names_what_did_not_stop() {
 async fn groups_are_drained_one_after_another() {
     let supervisor = Supervisor::new(Clock::system());
     let (doors, store) = (supervisor.group(), supervisor.group());
-    let (sender, receiver) = oneshot::channel::<()>();
+    let (release, released) = oneshot::channel::<()>();
+    let (told, outlived) = oneshot::channel();
     let door = doors.spawn_once("door", doors.stop().clone().cancelled_owned());
     store
         .thread("committer", move |stop| {
-            drop(receiver.blocking_recv());
-            assert!(!stop.is_cancelled(), "the store outlives the doors");
+            drop(released.blocking_recv());
+            told.send(!stop.is_cancelled()).expect("the test waits");
         })
         .expect("thread starts");
     assert!(doors.drain(Duration::from_secs(5)).await.is_complete());
     door.join().await.expect("the door has closed");
     assert_eq!(store.running(), [("committer".to_owned(), 1)]);
-    drop(sender);
+    drop(release);
+    assert_eq!(outlived.await, Ok(true), "the store outlives the doors");
     assert!(store.drain(Duration::from_secs(5)).await.is_complete());
     assert_eq!(supervisor.panics(), 0);
 }
