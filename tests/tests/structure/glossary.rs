@@ -31,7 +31,6 @@ const BANNED: &[(&str, &str)] = &[
     ("dedupe id", "idempotency key"),
     ("dedup id", "idempotency key"),
     ("deduplication id", "idempotency key"),
-    ("actor", "principal"),
     ("acl", "permission"),
     ("log entry", "log line"),
     ("audit entry", "audit record"),
