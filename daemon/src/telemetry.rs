@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 
 use tenantry_protocol::error::ErrorCode;
+use tenantry_protocol::printable::{is_unsafe, printable};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
@@ -130,19 +131,12 @@ impl EscapedVisitor<'_> {
     }
 }
 
-/// Writes text with control characters and bidirectional overrides escaped.
+/// Writes text as [`printable`] shows it.
 struct Escaped<'w, 'writer>(&'w mut Writer<'writer>);
 
 impl fmt::Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if is_unsafe_on_a_terminal(character) {
-                write!(self.0, "{}", character.escape_unicode())?;
-            } else {
-                self.0.write_char(character)?;
-            }
-        }
-        Ok(())
+        self.0.write_str(&printable(text))
     }
 }
 
@@ -153,7 +147,7 @@ struct EscapedWriter<W>(W);
 impl<W: io::Write> io::Write for EscapedWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        let hostile = |c: char| c != '\n' && is_unsafe_on_a_terminal(c);
+        let hostile = |c: char| c != '\n' && is_unsafe(c);
         if text.contains(hostile) {
             let escape =
                 |c: char| if hostile(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
@@ -167,12 +161,6 @@ impl<W: io::Write> io::Write for EscapedWriter<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
-}
-
-/// Control characters, and those that reorder what is shown.
-fn is_unsafe_on_a_terminal(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn rewrite(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// Whether a terminal, or a reader, could be misled by the character.
-const fn is_unsafe(c: char) -> bool {
+pub const fn is_unsafe(c: char) -> bool {
     matches!(c,
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
         | '\u{ad}' | '\u{61c}' | '\u{180e}'
