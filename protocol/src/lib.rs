@@ -11,6 +11,8 @@ pub mod error;
 pub mod feed;
 pub mod health;
 pub mod id;
+#[cfg(feature = "audit")]
+pub mod merkle;
 pub mod page;
 pub mod path;
 pub mod permission;

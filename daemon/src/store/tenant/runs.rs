@@ -1,0 +1,234 @@
+//! The `run` table: one execution of a revision a row. Which state may follow which is decided elsewhere; here an
+//! update only happens where the row still is in the state that was decided upon.
+
+use rusqlite::{Row, params};
+use tenantry_protocol::id::{EventId, RunId, WorkflowId};
+use tenantry_protocol::state::RunState;
+
+use crate::error::Result;
+use crate::store::row::{before, bind, count, key, key_or_none, page, word};
+use crate::store::{ReadTx, WriteTx};
+
+/// A run to insert; it begins `queued`.
+#[derive(Clone, Debug)]
+pub struct NewRun<'a> {
+    /// The id that people see.
+    pub id: RunId,
+    /// What it executes.
+    pub workflow_id: WorkflowId,
+    /// Which text of it.
+    pub revision: u32,
+    /// What caused it.
+    pub event_id: Option<EventId>,
+    /// A JSON object.
+    pub inputs: Option<&'a str>,
+    /// When the event was accepted, Unix milliseconds.
+    pub accepted_at: i64,
+    /// Unix milliseconds.
+    pub created_at: i64,
+}
+
+/// One execution of a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The id that people see.
+    pub id: RunId,
+    /// What it executes.
+    pub workflow_id: WorkflowId,
+    /// Which text of it.
+    pub revision: u32,
+    /// What caused it.
+    pub event_id: Option<EventId>,
+    /// Where it stands.
+    pub state: RunState,
+    /// A JSON object.
+    pub inputs: Option<String>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+    /// When the event was accepted, Unix milliseconds.
+    pub accepted_at: i64,
+    /// Unix milliseconds.
+    pub created_at: i64,
+    /// When its first step was handed to the action stage, Unix milliseconds.
+    pub started_at: Option<i64>,
+    /// Unix milliseconds; set exactly when the state is terminal.
+    pub ended_at: Option<i64>,
+    /// When the logging stage had recorded its end, Unix milliseconds.
+    pub logged_at: Option<i64>,
+}
+
+macro_rules! columns {
+    ($rest:literal) => {
+        concat!(
+            "select id, workflow_id, revision, event_id, state, inputs, error, accepted_at, created_at, ",
+            "started_at, ended_at, logged_at from run ",
+            $rest
+        )
+    };
+}
+
+fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
+    Ok(Run {
+        id: key(row, 0)?,
+        workflow_id: key(row, 1)?,
+        revision: count(row, 2)?,
+        event_id: key_or_none(row, 3)?,
+        state: word(row, 4)?,
+        inputs: row.get(5)?,
+        error: row.get(6)?,
+        accepted_at: row.get(7)?,
+        created_at: row.get(8)?,
+        started_at: row.get(9)?,
+        ended_at: row.get(10)?,
+        logged_at: row.get(11)?,
+    })
+}
+
+const INSERT: &str = "
+insert into run (id, workflow_id, revision, event_id, state, inputs, accepted_at, created_at, started_at)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// Adds a run in state `queued`.
+pub fn insert(tx: &WriteTx, run: &NewRun) -> Result<()> {
+    insert_as(tx, run, RunState::Queued, None)
+}
+
+/// Adds a run that starts in the same transaction: `running` since `started_at`, one write instead of two.
+pub fn insert_started(tx: &WriteTx, run: &NewRun, started_at: i64) -> Result<()> {
+    insert_as(tx, run, RunState::Running, Some(started_at))
+}
+
+fn insert_as(tx: &WriteTx, run: &NewRun, state: RunState, started_at: Option<i64>) -> Result<()> {
+    let NewRun { id, workflow_id, revision, event_id, inputs, accepted_at, created_at } = run;
+    let (id, workflow, event) = (id.as_bytes(), workflow_id.as_bytes(), bind(event_id.as_ref()));
+    let state = state.as_str();
+    let row = params![id, workflow, revision, event, state, inputs, accepted_at, created_at, started_at];
+    tx.execute(INSERT, row)?;
+    Ok(())
+}
+
+const GET: &str = columns!("where id = ?1");
+
+/// The run with this id.
+pub fn get(tx: &ReadTx, id: RunId) -> Result<Option<Run>> {
+    Ok(tx.one(GET, [id.as_bytes()], run)?)
+}
+
+const STATE: &str = "select state from run where id = ?1";
+
+/// Where the run stands.
+pub fn state(tx: &ReadTx, id: RunId) -> Result<Option<RunState>> {
+    Ok(tx.one(STATE, [id.as_bytes()], |row| word(row, 0))?)
+}
+
+const START: &str = "
+update run set state = 'running', started_at = ?2 where id = ?1 and state = 'queued'";
+
+/// Moves from `queued` to `running`; false if it is not queued.
+pub fn start(tx: &WriteTx, id: RunId, at: i64) -> Result<bool> {
+    Ok(tx.execute(START, params![id.as_bytes(), at])? > 0)
+}
+
+const END: &str = "
+update run set state = ?3, error = ?4, ended_at = ?5 where id = ?1 and state = ?2";
+
+/// Moves from `from` to the terminal state `to`; false if it is not in `from`.
+pub fn end(
+    tx: &WriteTx,
+    id: RunId,
+    from: RunState,
+    to: RunState,
+    error: Option<&str>,
+    at: i64,
+) -> Result<bool> {
+    Ok(tx.execute(END, params![id.as_bytes(), from.as_str(), to.as_str(), error, at])? > 0)
+}
+
+const SET_LOGGED: &str = "update run set logged_at = ?2 where id = ?1 and logged_at is null";
+
+/// Notes that the logging stage has recorded the run's end; false if it had before.
+pub fn set_logged(tx: &WriteTx, id: RunId, at: i64) -> Result<bool> {
+    Ok(tx.execute(SET_LOGGED, params![id.as_bytes(), at])? > 0)
+}
+
+/// Which runs a list shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this workflow's.
+    pub workflow: Option<WorkflowId>,
+    /// Only those in this state.
+    pub state: Option<RunState>,
+}
+
+const LIST: &str = columns!("where id < ?1 order by id desc limit ?2");
+const LIST_WORKFLOW: &str = columns!("where workflow_id = ?3 and id < ?1 order by id desc limit ?2");
+const LIST_STATE: &str = columns!("where state = ?3 and id < ?1 order by id desc limit ?2");
+const LIST_WORKFLOW_STATE: &str =
+    columns!("where workflow_id = ?3 and state = ?4 and id < ?1 order by id desc limit ?2");
+const LIST_LIVE: &str = columns!(
+    "indexed by run_live where ended_at is null and state = ?3 and id < ?1 order by id desc limit ?2"
+);
+const LIST_UNSUCCESSFUL: &str = columns!(
+    "indexed by run_unsuccessful where state in ('failed', 'cancelled', 'timed-out') and state = ?3 and id < ?1
+     order by id desc limit ?2"
+);
+
+/// Runs, newest first, older than the cursor.
+pub fn list(tx: &ReadTx, filter: Filter, cursor: Option<RunId>, limit: u32) -> Result<Vec<Run>> {
+    let (cursor, limit) = (before(cursor.as_ref()), page(limit));
+    Ok(match filter {
+        Filter { workflow: None, state: None } => tx.all(LIST, params![cursor, limit], run),
+        Filter { workflow: Some(id), state: None } => {
+            tx.all(LIST_WORKFLOW, params![cursor, limit, id.as_bytes()], run)
+        }
+        Filter { workflow: None, state: Some(state) } => {
+            let sql = match state {
+                RunState::Queued | RunState::Running => LIST_LIVE,
+                RunState::Failed | RunState::Cancelled | RunState::TimedOut => LIST_UNSUCCESSFUL,
+                RunState::Succeeded => LIST_STATE,
+            };
+            tx.all(sql, params![cursor, limit, state.as_str()], run)
+        }
+        Filter { workflow: Some(id), state: Some(state) } => {
+            tx.all(LIST_WORKFLOW_STATE, params![cursor, limit, id.as_bytes(), state.as_str()], run)
+        }
+    }?)
+}
+
+const LIVE: &str = "
+select count(*) from run indexed by run_live where ended_at is null";
+
+/// How many runs have not ended.
+pub fn live(tx: &ReadTx) -> Result<u64> {
+    Ok(tx.one(LIVE, [], |row| row.get::<_, i64>(0))?.unwrap_or_default().unsigned_abs())
+}
+
+const LIVE_OF: &str = columns!("where workflow_id = ?1 and ended_at is null limit ?2");
+
+/// The runs of a workflow that have not ended.
+pub fn live_of(tx: &ReadTx, workflow: WorkflowId, limit: u32) -> Result<Vec<Run>> {
+    Ok(tx.all(LIVE_OF, params![workflow.as_bytes(), page(limit)], run)?)
+}
+
+const LAST_OUTCOME: &str = "
+select state from run
+where workflow_id = ?1 and id < ?2 and ended_at is not null
+order by id desc
+limit 1";
+
+/// How the workflow's run before this one ended: tells a recovery from a success.
+pub fn last_outcome(tx: &ReadTx, workflow: WorkflowId, than: RunId) -> Result<Option<RunState>> {
+    Ok(tx.one(LAST_OUTCOME, params![workflow.as_bytes(), than.as_bytes()], |row| word(row, 0))?)
+}
+
+const PURGE: &str = "
+delete from run where id in (
+    select id from run where id < ?1 and ended_at is not null order by id limit ?2
+)
+returning id";
+
+/// Forgets ended runs older than `oldest` (an id made from a time), at most `limit`; answers which, so that
+/// their steps, attempts and log lines can go in the same transaction.
+pub fn purge(tx: &WriteTx, oldest: RunId, limit: u32) -> Result<Vec<RunId>> {
+    Ok(tx.returning(PURGE, params![oldest.as_bytes(), page(limit)], |row| key(row, 0))?)
+}

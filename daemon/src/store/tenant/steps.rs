@@ -1,0 +1,167 @@
+//! The `step` table: where each step of a run stands.
+
+use rusqlite::{Row, params};
+use tenantry_protocol::id::RunId;
+use tenantry_protocol::state::StepState;
+
+use crate::error::Result;
+use crate::store::row::{count, key, word};
+use crate::store::{ReadTx, WriteTx};
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Whose step.
+    pub run_id: RunId,
+    /// Its place in the definition, counted from 0.
+    pub idx: u32,
+    /// Its name in the definition.
+    pub id: String,
+    /// Where it stands.
+    pub state: StepState,
+    /// How many attempts were started.
+    pub attempt: u32,
+    /// JSON.
+    pub output: Option<String>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+    /// Unix milliseconds.
+    pub started_at: Option<i64>,
+    /// Unix milliseconds.
+    pub ended_at: Option<i64>,
+}
+
+/// A step to insert.
+#[derive(Clone, Copy, Debug)]
+pub struct NewStep<'a> {
+    /// Its place in the definition, counted from 0.
+    pub idx: u32,
+    /// Its name in the definition.
+    pub id: &'a str,
+    /// `pending`, `running` (its job is inserted in the same transaction) or `skipped`.
+    pub state: StepState,
+    /// How many attempts were started.
+    pub attempt: u32,
+    /// Unix milliseconds.
+    pub started_at: Option<i64>,
+    /// Unix milliseconds.
+    pub ended_at: Option<i64>,
+}
+
+fn step(row: &Row<'_>) -> rusqlite::Result<Step> {
+    Ok(Step {
+        run_id: key(row, 0)?,
+        idx: count(row, 1)?,
+        id: row.get(2)?,
+        state: word(row, 3)?,
+        attempt: count(row, 4)?,
+        output: row.get(5)?,
+        error: row.get(6)?,
+        started_at: row.get(7)?,
+        ended_at: row.get(8)?,
+    })
+}
+
+const INSERT: &str = "
+insert into step (run_id, idx, id, state, attempt, started_at, ended_at)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+/// Adds a step of a run.
+pub fn insert(tx: &WriteTx, run: RunId, step: &NewStep) -> Result<()> {
+    let NewStep { idx, id, state, attempt, started_at, ended_at } = step;
+    tx.execute(INSERT, params![run.as_bytes(), idx, id, state.as_str(), attempt, started_at, ended_at])?;
+    Ok(())
+}
+
+const LIST: &str = "
+select run_id, idx, id, state, attempt, output, error, started_at, ended_at
+from step
+where run_id = ?1
+order by idx";
+
+/// The steps of a run in the order of the definition.
+pub fn list(tx: &ReadTx, run: RunId) -> Result<Vec<Step>> {
+    Ok(tx.all(LIST, [run.as_bytes()], step)?)
+}
+
+const GET: &str = "
+select run_id, idx, id, state, attempt, output, error, started_at, ended_at
+from step
+where run_id = ?1 and idx = ?2";
+
+/// One step of a run.
+pub fn get(tx: &ReadTx, run: RunId, idx: u32) -> Result<Option<Step>> {
+    Ok(tx.one(GET, params![run.as_bytes(), idx], step)?)
+}
+
+const START: &str = "
+update step
+set state = 'running', attempt = attempt + 1, started_at = coalesce(started_at, ?4)
+where run_id = ?1 and idx = ?2 and state = ?3";
+
+/// Moves from `from` to `running` and counts an attempt; false if it is not in `from`.
+pub fn start(tx: &WriteTx, run: RunId, idx: u32, from: StepState, at: i64) -> Result<bool> {
+    Ok(tx.execute(START, params![run.as_bytes(), idx, from.as_str(), at])? > 0)
+}
+
+const SET_STATE: &str = "
+update step set state = ?4, error = ?5 where run_id = ?1 and idx = ?2 and state = ?3";
+
+/// Moves from `from` to `to`, neither an end nor a start (`retrying`, `pending`); false if it is not in `from`.
+pub fn set_state(
+    tx: &WriteTx,
+    run: RunId,
+    idx: u32,
+    from: StepState,
+    to: StepState,
+    error: Option<&str>,
+) -> Result<bool> {
+    Ok(tx.execute(SET_STATE, params![run.as_bytes(), idx, from.as_str(), to.as_str(), error])? > 0)
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug)]
+pub struct End<'a> {
+    /// A terminal state.
+    pub state: StepState,
+    /// JSON.
+    pub output: Option<&'a str>,
+    /// Why it did not succeed.
+    pub error: Option<&'a str>,
+    /// How many attempts were started in all.
+    pub attempt: u32,
+    /// Unix milliseconds; kept as it is, if absent.
+    pub started_at: Option<i64>,
+    /// Unix milliseconds.
+    pub ended_at: i64,
+}
+
+const END: &str = "
+update step
+set state = ?4, output = ?5, error = ?6, attempt = ?7, started_at = coalesce(?8, started_at), ended_at = ?9
+where run_id = ?1 and idx = ?2 and state = ?3";
+
+/// Moves from `from` to a terminal state; false if it is not in `from`.
+pub fn end(tx: &WriteTx, run: RunId, idx: u32, from: StepState, end: &End) -> Result<bool> {
+    let End { state, output, error, attempt, started_at, ended_at } = end;
+    let (run, from, to) = (run.as_bytes(), from.as_str(), state.as_str());
+    let row = params![run, idx, from, to, output, error, attempt, started_at, ended_at];
+    Ok(tx.execute(END, row)? > 0)
+}
+
+const CANCEL: &str = "
+update step
+set state = 'cancelled', ended_at = ?2
+where run_id = ?1 and state in ('pending', 'running', 'retrying')";
+
+/// Cancels the steps of a run that have not ended; answers how many.
+pub fn cancel(tx: &WriteTx, run: RunId, at: i64) -> Result<usize> {
+    Ok(tx.execute(CANCEL, params![run.as_bytes(), at])?)
+}
+
+const DELETE: &str = "delete from step where run_id = ?1";
+
+/// Forgets the steps of a run.
+pub fn delete(tx: &WriteTx, run: RunId) -> Result<usize> {
+    Ok(tx.execute(DELETE, [run.as_bytes()])?)
+}
