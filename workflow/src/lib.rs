@@ -1,1 +1,40 @@
-//! Being built.
+//! The workflow language: text into a checked definition, expressions, retry, the pure planner.
+//!
+//! No I/O, no clock, no SQL, no threads: the same text and values always give the same answer, so `check`, `plan`
+//! and tests work without a daemon. Only [`check`] makes a [`Workflow`]; whoever holds one may rely on it.
+//!
+//! Go next to [`mod@check`] for how a text becomes a workflow, to [`plan`] for what a run does next, to
+//! [`Step::render`] for what a step asks for, and to `docs/workflow-language.md` for the language itself.
+
+mod build;
+pub mod check;
+pub mod context;
+mod definition;
+mod duration;
+mod expression;
+mod findings;
+mod format;
+mod language;
+pub mod limits;
+pub mod names;
+pub mod plan;
+pub mod retry;
+mod source;
+mod suggest;
+pub mod transition;
+
+pub use check::{Checked, check};
+pub use context::Context;
+pub use definition::{
+    Action, ActionKind, Algorithm, Call, Dedupe, EmitAction, EmitCall, Encoding, EventTrigger, HttpAction,
+    HttpBody, HttpCall, Input, InputType, JqAction, JqCall, ManualTrigger, Message, NotifyOn, NotifyRule,
+    OnError, RunAction, RunCall, Scheme, StatusRange, Step, Triggers, Verify, WebhookTrigger, Workflow,
+};
+pub use duration::{DurationError, parse_ms as parse_duration_ms};
+pub use expression::{Expression, ExpressionError, Template, ValueTemplate};
+pub use format::Format;
+
+/// The JSON Schema (2020-12) of the language, the content of `config/workflow.schema.json`.
+pub fn schema() -> serde_json::Value {
+    language::schema::schema()
+}

@@ -1,0 +1,87 @@
+//! A tree of the right shape into a workflow: names, references, expressions, and what goes together.
+//!
+//! Wrong types were reported by [`crate::language::structure`]; this room passes over them in silence and reports
+//! only what the table cannot say. It returns a workflow even when there are findings; the caller throws it away.
+
+mod action;
+mod input;
+mod needs;
+mod notify;
+mod rules;
+mod step;
+mod text;
+mod trigger;
+
+use crate::definition::Workflow;
+use crate::findings::Findings;
+use crate::limits::MAX_TITLE_CHARS;
+use crate::source::Node;
+use needs::Graph;
+
+/// The builder: the findings, and what expressions may refer to.
+struct Build<'b, 's> {
+    findings: &'b mut Findings<'s>,
+    /// The names of the inputs, if the workflow can be started by hand.
+    inputs: Option<Vec<String>>,
+    graph: Graph,
+}
+
+/// Builds a workflow. `None` if a part is missing without which there is none.
+pub(crate) fn workflow(root: &Node, findings: &mut Findings<'_>) -> Option<Workflow> {
+    let steps = root.get("steps").map(Node::items).unwrap_or_default();
+    let manual = root.get("on").and_then(|on| on.get("manual"));
+    let inputs = manual.map(|manual| {
+        let inputs = manual.get("inputs").map(Node::fields).unwrap_or_default();
+        inputs.iter().map(|(name, _)| name.text.to_string()).collect()
+    });
+    let graph = needs::graph(steps, findings);
+    let mut build = Build { findings, inputs, graph };
+    let name = build.name(root, "name");
+    let description = build.title(root, "description", usize::MAX);
+    let triggers = build.triggers(root.get("on"));
+    let condition = root.get("if").and_then(|node| build.condition(node, &rules::EVENT_CONDITION, None));
+    let timeout_ms = build.duration(root, "timeout");
+    let steps = build.steps(root, steps);
+    let notify = build.notify(root.get("notify"));
+    let sequential = build.graph.sequential;
+    Some(Workflow { name: name?, description, triggers, condition, timeout_ms, steps, notify, sequential })
+}
+
+impl Build<'_, '_> {
+    /// A name that every door of the daemon takes.
+    fn name(&mut self, node: &Node, key: &str) -> Option<String> {
+        let node = node.get(key)?;
+        let text = node.text()?;
+        if !tenantry_protocol::permission::is_name(text) {
+            let help = "use lower-case letters, digits and inner dashes, at most 63".to_owned();
+            self.findings.error("bad-name", node.span.clone(), format!("`{key}` is not a name"), Some(help));
+        }
+        Some(text.to_owned())
+    }
+
+    /// Constant text for people.
+    fn title(&mut self, node: &Node, key: &str, most: usize) -> Option<String> {
+        let node = node.get(key)?;
+        let text = node.text()?;
+        if most < usize::MAX && text.contains("${{") {
+            let message = format!("`{key}` is constant; no expression is possible here");
+            self.findings.error("expression-not-allowed", node.span.clone(), message, None);
+        }
+        if text.chars().count() > most {
+            let message = format!("`{key}` is longer than {MAX_TITLE_CHARS} characters");
+            self.findings.error("too-long", node.span.clone(), message, None);
+        }
+        Some(text.to_owned())
+    }
+
+    /// Milliseconds of a duration that is not zero; wrong ones were reported.
+    fn duration(&mut self, node: &Node, key: &str) -> Option<u64> {
+        let node = node.get(key)?;
+        let ms = crate::duration::parse_ms(node.text()?).ok()?;
+        if ms == 0 {
+            let message = format!("`{key}` must be longer than nothing");
+            self.findings.error("bad-duration", node.span.clone(), message, None);
+        }
+        Some(ms)
+    }
+}

@@ -1,0 +1,156 @@
+//! Steps: when they run and how they are retried.
+
+use std::sync::Arc;
+
+use crate::build::Build;
+use crate::build::rules::{STEP_CONDITION, WORKFLOW_ENV};
+use crate::definition::{Action, OnError, Step};
+use crate::expression::Template;
+use crate::language::structure::whole;
+use crate::limits::{MAX_STEP_TIMEOUT_MS, MAX_TITLE_CHARS};
+use crate::retry::{Backoff, RetryOn, RetryPolicy};
+use crate::source::{Kind, Node, Scalar};
+
+/// What holds for steps that say nothing themselves.
+pub(super) struct Defaults {
+    retry: Option<RetryPolicy>,
+    timeout_ms: Option<u64>,
+    pub(super) env: Vec<(String, Arc<Template>)>,
+}
+
+impl Build<'_, '_> {
+    pub(super) fn steps(&mut self, root: &Node, steps: &[Node]) -> Vec<Step> {
+        let defaults = root.get("defaults");
+        let env = self.environment(root.get("env"), &WORKFLOW_ENV, None);
+        let defaults = Defaults {
+            retry: defaults.and_then(|node| node.get("retry")).map(|node| self.retry(node)),
+            timeout_ms: defaults.and_then(|node| self.step_timeout(node)),
+            env,
+        };
+        // A step that cannot be built leaves a gap in the indices; there is a finding then, and no workflow.
+        steps.iter().enumerate().filter_map(|(index, node)| self.step(index, node, &defaults)).collect()
+    }
+
+    fn step(&mut self, index: usize, node: &Node, defaults: &Defaults) -> Option<Step> {
+        let name = self.title(node, "name", MAX_TITLE_CHARS);
+        let condition = node.get("if").and_then(|node| self.condition(node, &STEP_CONDITION, Some(index)));
+        let action = self.action(index, node, defaults);
+        let timeout_ms = self.step_timeout(node).or(defaults.timeout_ms);
+        let at_most_once = is_true(node.get("at-most-once"));
+        let own_retry = node.get("retry").map(|retry| self.retry(retry));
+        if let (true, Some(retry), Some(at)) = (at_most_once, &own_retry, node.key_span("retry"))
+            && retry.attempts > 1
+        {
+            let message = "a step that is at-most-once cannot be tried again";
+            self.findings.error("conflicting-keys", at, message, None);
+        }
+        let retry = match own_retry.or_else(|| defaults.retry.clone()) {
+            Some(retry) if !at_most_once => retry,
+            _ => RetryPolicy::none(),
+        };
+        let on_error = match node.get("on-error").and_then(Node::text) {
+            Some("continue") => OnError::Continue,
+            _ => OnError::Fail,
+        };
+        let action = action?;
+        let mut step = Step {
+            id: self.graph.ids.get(index)?.clone(),
+            name,
+            index,
+            needs: self.graph.needs.get(index)?.clone(),
+            condition,
+            action,
+            retry,
+            timeout_ms: 0,
+            on_error,
+            at_most_once,
+            secrets: Vec::new(),
+        };
+        step.timeout_ms = timeout_ms.unwrap_or(step.kind().default_timeout_ms());
+        step.secrets = secrets_of(&step.action);
+        Some(step)
+    }
+
+    fn step_timeout(&mut self, node: &Node) -> Option<u64> {
+        let ms = self.duration(node, "timeout")?;
+        if ms > MAX_STEP_TIMEOUT_MS {
+            let at = node.get("timeout").map(|node| node.span.clone()).unwrap_or_default();
+            self.findings.error("bad-duration", at, "the time limit of a step is at most one day", None);
+        }
+        Some(ms)
+    }
+
+    fn retry(&mut self, node: &Node) -> RetryPolicy {
+        let usual = RetryPolicy::usual();
+        let attempts = node.get("attempts").and_then(whole).and_then(|number| u32::try_from(number).ok());
+        let backoff = match node.get("backoff").and_then(Node::text) {
+            Some("constant") => Backoff::Constant,
+            _ => Backoff::Exponential,
+        };
+        let delay_ms = self.duration(node, "delay").unwrap_or(usual.delay_ms);
+        let max_delay = self.duration(node, "max-delay");
+        if let (Some(most), Some(at)) = (max_delay, node.key_span("max-delay"))
+            && most < delay_ms
+        {
+            self.findings.error("conflicting-keys", at, "`max-delay` is shorter than `delay`", None);
+        }
+        let mut on = Vec::new();
+        for word in node.get("on").map(Node::one_or_many).unwrap_or_default() {
+            let Some(text) = word.text() else {
+                continue;
+            };
+            match RetryOn::parse(text) {
+                Some(known) => on.push(known),
+                None => {
+                    let help = "use timeout, connect, http:429, http:5xx, exit:75, exit or any".to_owned();
+                    let message = "this is no kind of failure";
+                    self.findings.error("unknown-word", word.span.clone(), message, Some(help));
+                }
+            }
+        }
+        RetryPolicy {
+            attempts: attempts.unwrap_or(usual.attempts),
+            backoff,
+            delay_ms,
+            max_delay_ms: max_delay.unwrap_or(usual.max_delay_ms).max(delay_ms),
+            jitter: node.get("jitter").is_none_or(|node| is_true(Some(node))),
+            on: if on.is_empty() { usual.on } else { on },
+        }
+    }
+}
+
+fn is_true(node: Option<&Node>) -> bool {
+    node.is_some_and(|node| matches!(node.kind, Kind::Scalar { value: Scalar::Bool(true), .. }))
+}
+
+/// The names of the secrets that an action reads, sorted, each once.
+fn secrets_of(action: &Action) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut add = |template: &Template| names.extend(template.secrets().map(ToOwned::to_owned));
+    match action {
+        Action::Http(http) => {
+            add(&http.url);
+            http.query.iter().chain(&http.headers).for_each(|(_, template)| add(template));
+            http.bearer.iter().for_each(&mut add);
+            match &http.body {
+                crate::definition::HttpBody::Empty => {}
+                crate::definition::HttpBody::Text(template) => add(template),
+                crate::definition::HttpBody::Form(fields) => {
+                    fields.iter().for_each(|(_, template)| add(template));
+                }
+                crate::definition::HttpBody::Json(value) => {
+                    let found = value.expressions().into_iter().filter_map(crate::Expression::secret);
+                    names.extend(found.map(ToOwned::to_owned));
+                }
+            }
+        }
+        Action::Run(run) => {
+            run.env.iter().for_each(|(_, template)| add(template));
+            run.stdin.iter().for_each(&mut add);
+        }
+        Action::Jq(_) | Action::Emit(_) => {}
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}

@@ -1,0 +1,360 @@
+//! The table itself.
+
+use super::{Key, Object, Shape};
+use crate::limits::{MAX_ATTEMPTS, MAX_ENTRIES, MAX_STEPS, MAX_WEBHOOKS};
+
+const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, shape, required: false, doc }
+}
+
+const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, shape, required: true, doc }
+}
+
+/// An object without further rules.
+const PLAIN: Object = Object {
+    noun: "",
+    keys: &[],
+    exactly_one: &[],
+    at_least_one: &[],
+    at_most_one: &[],
+    only_with: &[],
+    planned: &[],
+    habits: &[],
+};
+
+const NAME: Shape = Shape::Pattern("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$");
+const STEP_ID: Shape = Shape::Pattern("^[A-Za-z_][A-Za-z0-9_]*(-[A-Za-z0-9_]+)*$");
+
+/// A whole workflow.
+pub(crate) static WORKFLOW: Object = Object {
+    noun: "a workflow",
+    keys: &[
+        key("$schema", Shape::Text, "The JSON Schema that editors check the file with; ignored."),
+        required(
+            "name",
+            NAME,
+            "The workflow's name, unique in the tenant: lower-case letters, digits, dashes.",
+        ),
+        key("description", Shape::Text, "What the workflow is for."),
+        required("on", Shape::Object(&TRIGGERS), "What starts a run; at least one trigger."),
+        key("if", Shape::Scalar, "A condition on the event; a run starts only if it is true."),
+        key("timeout", Shape::Duration, "How long a run may take as a whole."),
+        key("defaults", Shape::Object(&DEFAULTS), "What holds for every step that says nothing else."),
+        key("env", Shape::Map(&Shape::Scalar), "Environment variables of every `run` step."),
+        required("steps", Shape::List(&Shape::Object(&STEP), MAX_STEPS), "What a run does, in order."),
+        key(
+            "notify",
+            Shape::OneOrMany(&Shape::Object(&NOTIFY), MAX_ENTRIES),
+            "Which outcomes are told to which channel.",
+        ),
+    ],
+    planned: &[
+        "concurrency",
+        "throttle",
+        "debounce",
+        "finally",
+        "retention",
+        "vars",
+        "permissions",
+        "priority",
+    ],
+    habits: &[
+        ("jobs", "steps"),
+        ("tasks", "steps"),
+        ("triggers", "on"),
+        ("timeout-minutes", "timeout"),
+        ("timeout_sec", "timeout"),
+        ("on-failure", "notify"),
+        ("handler_on", "notify"),
+        ("id", "name"),
+    ],
+    ..PLAIN
+};
+
+static TRIGGERS: Object = Object {
+    noun: "the triggers",
+    keys: &[
+        key(
+            "webhook",
+            Shape::OneOrMany(&Shape::Object(&WEBHOOK), MAX_WEBHOOKS),
+            "Signed HTTP requests on the ingress listener.",
+        ),
+        key("manual", Shape::Optional(&Shape::Object(&MANUAL)), "A person or program starts it by hand."),
+        key(
+            "event",
+            Shape::OneOrMany(&Shape::Pattern(r"^([a-z0-9][a-z0-9.-]*)?\*?$"), MAX_ENTRIES),
+            "Names of emitted events; a `*` at the end stands for any rest.",
+        ),
+    ],
+    at_least_one: &["webhook", "manual", "event"],
+    planned: &["schedule", "workflow", "file", "mail", "queue"],
+    habits: &[
+        ("cron", "schedule"),
+        ("workflow_dispatch", "manual"),
+        ("repository_dispatch", "webhook"),
+        ("events", "event"),
+        ("http", "webhook"),
+    ],
+    ..PLAIN
+};
+
+static WEBHOOK: Object = Object {
+    noun: "a webhook",
+    keys: &[
+        required(
+            "path",
+            Shape::Pattern("^[a-z0-9._-]+(/[a-z0-9._-]+)*$"),
+            "What stands behind `/hooks/<tenant>/` in the URL.",
+        ),
+        required("verify", Shape::Object(&VERIFY), "How the sender proves itself."),
+        key("dedupe", Shape::Object(&DEDUPE), "How a repeated request is recognised."),
+    ],
+    planned: &["respond", "filter", "methods", "rate-limit"],
+    habits: &[("url", "path"), ("key", "path"), ("secret", "verify"), ("signature", "verify")],
+    ..PLAIN
+};
+
+static VERIFY: Object = Object {
+    noun: "`verify`",
+    keys: &[
+        required(
+            "scheme",
+            Shape::Word(&["github", "standard-webhooks", "hmac", "token", "none"]),
+            "Whose rules the signature follows; `none` accepts anybody.",
+        ),
+        key("secret", Shape::Text, "The secret, as `${{ secrets.NAME }}`."),
+        key("secrets", Shape::List(&Shape::Text, 8), "Several secrets, of which one must fit; for rotation."),
+        key("header", Shape::Text, "The header with the signature or token (`hmac`, `token`)."),
+        key(
+            "algorithm",
+            Shape::Word(&["sha256", "sha512", "sha1"]),
+            "The hash of `hmac`; sha256 if left out.",
+        ),
+        key(
+            "encoding",
+            Shape::Word(&["hex", "base64"]),
+            "How the signature of `hmac` is written; hex if left out.",
+        ),
+        key("prefix", Shape::Text, "What stands before the signature or token, such as `sha256=`."),
+        key(
+            "tolerance",
+            Shape::Duration,
+            "How far the timestamp of `standard-webhooks` may be off; 5m if left out.",
+        ),
+    ],
+    at_most_one: &["secret", "secrets"],
+    habits: &[("type", "scheme"), ("key", "secret"), ("token", "secret")],
+    ..PLAIN
+};
+
+static DEDUPE: Object = Object {
+    noun: "`dedupe`",
+    keys: &[
+        required("key", Shape::Text, "What makes two requests the same, such as `${{ event.body.id }}`."),
+        key("ttl", Shape::Duration, "How long a key is remembered; 24h if left out."),
+    ],
+    ..PLAIN
+};
+
+static MANUAL: Object = Object {
+    noun: "`manual`",
+    keys: &[key("inputs", Shape::Map(&Shape::Object(&INPUT)), "What may be given to the run, by name.")],
+    ..PLAIN
+};
+
+static INPUT: Object = Object {
+    noun: "an input",
+    keys: &[
+        key(
+            "type",
+            Shape::Word(&["string", "number", "boolean", "json", "choice"]),
+            "What is accepted; string if left out.",
+        ),
+        key("description", Shape::Text, "What the input is for."),
+        key("required", Shape::Boolean, "Whether a run without it is refused."),
+        key("default", Shape::Json, "What it is if nothing is given."),
+        key("options", Shape::List(&Shape::Scalar, MAX_ENTRIES), "The words of a `choice`."),
+    ],
+    habits: &[("choices", "options"), ("enum", "options"), ("values", "options")],
+    ..PLAIN
+};
+
+static DEFAULTS: Object = Object {
+    noun: "`defaults`",
+    keys: &[
+        key("retry", Shape::Object(&RETRY), "The retry policy of every step that has none."),
+        key("timeout", Shape::Duration, "The time limit of every step that has none."),
+    ],
+    ..PLAIN
+};
+
+static RETRY: Object = Object {
+    noun: "`retry`",
+    keys: &[
+        key(
+            "attempts",
+            Shape::Whole(1, MAX_ATTEMPTS as u64),
+            "All attempts, the first included; 3 if left out.",
+        ),
+        key(
+            "backoff",
+            Shape::Word(&["constant", "exponential"]),
+            "How the delay grows; exponential if left out.",
+        ),
+        key("delay", Shape::Duration, "The delay before the second attempt; 2s if left out."),
+        key("max-delay", Shape::Duration, "The longest delay; 2m if left out."),
+        key("jitter", Shape::Boolean, "Whether delays are spread at random; true if left out."),
+        key(
+            "on",
+            Shape::OneOrMany(
+                &Shape::Pattern("^(timeout|connect|any|exit(:[0-9]{1,3})?|http:[0-9]([0-9]{2}|xx))$"),
+                MAX_ENTRIES,
+            ),
+            "Which failures are tried again; timeout, connect, http:429, http:5xx and exit:75 if left out.",
+        ),
+    ],
+    habits: &[
+        ("max", "attempts"),
+        ("limit", "attempts"),
+        ("max-attempts", "attempts"),
+        ("interval", "delay"),
+        ("interval_sec", "delay"),
+        ("max_interval_sec", "max-delay"),
+    ],
+    ..PLAIN
+};
+
+static STEP: Object = Object {
+    noun: "a step",
+    keys: &[
+        key("id", STEP_ID, "The step's name in expressions, unique in the workflow."),
+        key("name", Shape::Text, "The step's name for people."),
+        key("needs", Shape::OneOrMany(&STEP_ID, MAX_STEPS), "The steps that must have ended before."),
+        key("if", Shape::Scalar, "A condition; the step is skipped if it is false."),
+        key("http", Shape::Object(&HTTP), "Sends an HTTP request."),
+        key("run", Shape::Text, "Executes a shell script in the runner."),
+        key("jq", Shape::Text, "Transforms JSON with a jq filter."),
+        key("emit", Shape::Object(&EMIT), "Emits an event."),
+        key("shell", Shape::Word(&["sh", "bash"]), "What reads the script of `run`; sh if left out."),
+        key("stdin", Shape::Scalar, "What the script of `run` can read on standard input."),
+        key("env", Shape::Map(&Shape::Scalar), "Environment variables of `run`."),
+        key("input", Shape::Json, "What the filter of `jq` is applied to; the whole context if left out."),
+        key("retry", Shape::Object(&RETRY), "When the step is tried again; never if left out."),
+        key("timeout", Shape::Duration, "How long one attempt may take."),
+        key(
+            "on-error",
+            Shape::Word(&["fail", "continue"]),
+            "What a failure means for the run; fail if left out.",
+        ),
+        key(
+            "at-most-once",
+            Shape::Boolean,
+            "Never repeat the step after a crash; it is interrupted instead.",
+        ),
+    ],
+    exactly_one: &["http", "run", "jq", "emit"],
+    only_with: &[("shell", "run"), ("stdin", "run"), ("env", "run"), ("input", "jq")],
+    planned: &[
+        "foreach",
+        "max-parallel",
+        "parallel",
+        "switch",
+        "workflow",
+        "approve",
+        "wait",
+        "function",
+        "query",
+        "mail",
+        "outputs",
+        "cache",
+    ],
+    habits: &[
+        ("depends", "needs"),
+        ("depends_on", "needs"),
+        ("command", "run"),
+        ("script", "run"),
+        ("uses", "http"),
+        ("retry_policy", "retry"),
+        ("retries", "retry"),
+        ("continue-on-error", "on-error"),
+        ("continue_on", "on-error"),
+        ("timeout-minutes", "timeout"),
+        ("timeout_sec", "timeout"),
+        ("when", "if"),
+        ("preconditions", "if"),
+        ("environment", "env"),
+        ("with", "http"),
+    ],
+    ..PLAIN
+};
+
+static HTTP: Object = Object {
+    noun: "`http`",
+    keys: &[
+        key(
+            "method",
+            Shape::Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+            "The method; GET if left out, POST if there is a body.",
+        ),
+        required(
+            "url",
+            Shape::Text,
+            "An absolute http or https URL; values in its path are percent-encoded.",
+        ),
+        key("headers", Shape::Map(&Shape::Scalar), "Headers by name."),
+        key("query", Shape::Map(&Shape::Scalar), "Query parameters by name, percent-encoded."),
+        key("bearer", Shape::Text, "A token for `Authorization: Bearer`."),
+        key("json", Shape::Json, "A JSON body; a string that is one `${{ }}` keeps its type."),
+        key("form", Shape::Map(&Shape::Scalar), "A form body."),
+        key("body", Shape::Text, "A body as it is."),
+        key(
+            "expect",
+            Shape::OneOrMany(&Shape::Scalar, MAX_ENTRIES),
+            "The statuses that count as success, such as 200 or 2xx; 2xx if left out.",
+        ),
+    ],
+    at_most_one: &["json", "form", "body"],
+    planned: &["basic", "redirects", "tls", "proxy", "multipart"],
+    habits: &[
+        ("uri", "url"),
+        ("params", "query"),
+        ("data", "json"),
+        ("payload", "json"),
+        ("token", "bearer"),
+        ("auth", "bearer"),
+        ("status", "expect"),
+    ],
+    ..PLAIN
+};
+
+static EMIT: Object = Object {
+    noun: "`emit`",
+    keys: &[
+        required(
+            "name",
+            Shape::Pattern(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"),
+            "The event's name, such as `invoice.paid`.",
+        ),
+        key("data", Shape::Json, "The event's body; null if left out."),
+    ],
+    habits: &[("event", "name"), ("body", "data"), ("payload", "data")],
+    ..PLAIN
+};
+
+static NOTIFY: Object = Object {
+    noun: "a notification",
+    keys: &[
+        required(
+            "on",
+            Shape::OneOrMany(&Shape::Word(&["success", "failure", "recovery", "always"]), 4),
+            "The outcomes that are told.",
+        ),
+        required("channel", NAME, "The channel's name in the tenant."),
+        key("title", Shape::Text, "A short line."),
+        required("message", Shape::Text, "The text."),
+    ],
+    planned: &["digest", "quiet-hours", "throttle"],
+    habits: &[("to", "channel"), ("text", "message"), ("body", "message"), ("when", "on")],
+    ..PLAIN
+};

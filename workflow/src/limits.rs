@@ -1,0 +1,43 @@
+//! Every limit of the language, by name. A text that exceeds one gets a finding that says which.
+//!
+//! Nothing is parsed, expanded or evaluated without a bound from here. Go next to [`crate::check`].
+
+/// Bytes of one workflow text.
+pub const MAX_TEXT_BYTES: usize = 256 * 1024;
+/// Values in one text, after YAML aliases are expanded.
+pub const MAX_NODES: usize = 50_000;
+/// Nested lists and mappings.
+pub const MAX_DEPTH: usize = 32;
+/// Steps of a workflow.
+pub const MAX_STEPS: usize = 500;
+/// Findings reported for one text; the rest is counted.
+pub const MAX_FINDINGS: usize = 100;
+/// Webhook triggers of a workflow.
+pub const MAX_WEBHOOKS: usize = 16;
+/// Entries of a list or mapping that is not the list of steps: headers, env, inputs, notify rules.
+pub const MAX_ENTRIES: usize = 100;
+/// Bytes of one expression, without its delimiters.
+pub const MAX_EXPRESSION_BYTES: usize = 4 * 1024;
+/// Expressions in one text value.
+pub const MAX_TEMPLATE_PARTS: usize = 200;
+/// Engine instructions and data that one evaluation may spend.
+pub const EXPRESSION_FUEL: u64 = 50_000;
+/// Bytes that one template may render to.
+pub const MAX_RENDERED_BYTES: usize = 4 * 1024 * 1024;
+/// Characters of a step id, an input name or a secret name.
+pub const MAX_ID_CHARS: usize = 63;
+/// Characters of a webhook path.
+pub const MAX_PATH_CHARS: usize = 128;
+/// Characters of a name or title that people read.
+pub const MAX_TITLE_CHARS: usize = 200;
+/// The longest duration the language knows: 366 days, in milliseconds.
+pub const MAX_DURATION_MS: u64 = 366 * 24 * 60 * 60 * 1000;
+/// The longest time limit of a step: one day, in milliseconds.
+pub const MAX_STEP_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
+/// Attempts a retry policy may ask for.
+pub const MAX_ATTEMPTS: u32 = 100;
+/// How long a `Retry-After` is honoured, in milliseconds; a longer one is cut to this.
+pub const MAX_RETRY_AFTER_MS: u64 = 60 * 60 * 1000;
+/// Attempts after crashes of the daemon or the runner, whatever the policy says: a step that takes the
+/// process down with it must not do so for ever.
+pub const MAX_INTERRUPTED_ATTEMPTS: u32 = 10;
