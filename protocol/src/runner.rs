@@ -24,7 +24,7 @@ pub const OUTPUT_CHUNK: usize = 64 * 1024;
 /// Bytes before the header: two lengths.
 const LENGTHS: usize = 8;
 
-/// Names one call on one link. The daemon counts; an id is never used twice on a link.
+/// Names one call on one link. The daemon counts from 1; an id is never used twice on a link.
 pub type CallId = u64;
 
 /// From the daemon to the runner.
