@@ -138,9 +138,8 @@ pub fn step(state: StepState, event: StepEvent) -> Result<StepState, Illegal> {
     use StepEvent as E;
     use StepState as S;
     let next = match (state, event) {
-        (S::Pending, E::Dispatch) => S::Running,
         // A redispatch of a running step: its lease was lost, the attempt is repeated.
-        (S::Running | S::Retrying, E::Redispatch) => S::Running,
+        (S::Pending, E::Dispatch) | (S::Running | S::Retrying, E::Redispatch) => S::Running,
         (S::Running, E::Succeed) => S::Succeeded,
         // A pending step fails when its condition cannot be evaluated, a retrying one when it is given up.
         (S::Pending | S::Running | S::Retrying, E::Fail) => S::Failed,

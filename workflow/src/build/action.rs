@@ -101,12 +101,11 @@ impl Build<'_, '_> {
             let Some(text) = status.text() else {
                 continue;
             };
-            match StatusRange::parse(text) {
-                Some(range) => expect.push(range),
-                None => {
-                    let message = "a status is a number such as 200, or a hundred such as 2xx";
-                    self.findings.error("unknown-word", status.span.clone(), message, None);
-                }
+            if let Some(range) = StatusRange::parse(text) {
+                expect.push(range);
+            } else {
+                let message = "a status is a number such as 200, or a hundred such as 2xx";
+                self.findings.error("unknown-word", status.span.clone(), message, None);
             }
         }
         if expect.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::build::Build;
 use crate::build::rules::{STEP_CONDITION, WORKFLOW_ENV};
-use crate::definition::{Action, OnError, Step};
+use crate::definition::{Action, HttpBody, OnError, Step};
 use crate::expression::Template;
 use crate::language::structure::whole;
 use crate::limits::{MAX_STEP_TIMEOUT_MS, MAX_TITLE_CHARS};
@@ -99,13 +99,12 @@ impl Build<'_, '_> {
             let Some(text) = word.text() else {
                 continue;
             };
-            match RetryOn::parse(text) {
-                Some(known) => on.push(known),
-                None => {
-                    let help = "use timeout, connect, http:429, http:5xx, exit:75, exit or any".to_owned();
-                    let message = "this is no kind of failure";
-                    self.findings.error("unknown-word", word.span.clone(), message, Some(help));
-                }
+            if let Some(known) = RetryOn::parse(text) {
+                on.push(known);
+            } else {
+                let help = "use timeout, connect, http:429, http:5xx, exit:75, exit or any".to_owned();
+                let message = "this is no kind of failure";
+                self.findings.error("unknown-word", word.span.clone(), message, Some(help));
             }
         }
         RetryPolicy {
@@ -133,12 +132,14 @@ fn secrets_of(action: &Action) -> Vec<String> {
             http.query.iter().chain(&http.headers).for_each(|(_, template)| add(template));
             http.bearer.iter().for_each(&mut add);
             match &http.body {
-                crate::definition::HttpBody::Empty => {}
-                crate::definition::HttpBody::Text(template) => add(template),
-                crate::definition::HttpBody::Form(fields) => {
-                    fields.iter().for_each(|(_, template)| add(template));
+                HttpBody::Empty => {}
+                HttpBody::Text(template) => add(template),
+                HttpBody::Form(fields) => {
+                    for (_, template) in fields {
+                        add(template);
+                    }
                 }
-                crate::definition::HttpBody::Json(value) => {
+                HttpBody::Json(value) => {
                     let found = value.expressions().into_iter().filter_map(crate::Expression::secret);
                     names.extend(found.map(ToOwned::to_owned));
                 }

@@ -54,15 +54,14 @@ impl Build<'_, '_> {
     ) -> Option<Expression> {
         let text = node.text()?;
         let (source, offset) = if text.contains("${{") {
-            match split(text).ok()?.as_slice() {
-                [Slice::Expression(source, offset)] => (*source, *offset),
-                _ => {
-                    let message = "`if` must be one expression; text around `${{ }}` is always true";
-                    let help = "put the comparison inside: `${{ steps.a.output == 'x' }}`".to_owned();
-                    self.findings.error("if-not-expression", node.span.clone(), message, Some(help));
-                    return None;
-                }
-            }
+            let slices = split(text).unwrap_or_default();
+            let [Slice::Expression(source, offset)] = slices.as_slice() else {
+                let message = "`if` must be one expression; text around `${{ }}` is always true";
+                let help = "put the comparison inside: `${{ steps.a.output == 'x' }}`".to_owned();
+                self.findings.error("if-not-expression", node.span.clone(), message, Some(help));
+                return None;
+            };
+            (*source, *offset)
         } else {
             (text, 0)
         };

@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::{Call, Context};
@@ -57,5 +57,4 @@ fn the_example_of_the_design_is_understood() {
         workflow.triggers.webhooks[0].dedupe.as_ref().unwrap().key.text(&context),
         Ok("in_1/../x".to_owned())
     );
-    let _: Value = steps;
 }

@@ -83,6 +83,14 @@ impl InputType {
 }
 
 impl ManualTrigger {
+    /// The inputs of a run that was not started by hand: the defaults, null where there is none.
+    pub fn defaults(&self) -> Map<String, Value> {
+        self.inputs
+            .iter()
+            .map(|input| (input.name.clone(), input.default.clone().unwrap_or_default()))
+            .collect()
+    }
+
     /// The inputs of a run: what was given, checked, with defaults filled in. Every finding at once; they have no
     /// place, because what is given has no file.
     pub fn accept(&self, given: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Finding>> {

@@ -169,6 +169,7 @@ impl Program {
     fn explain(&self, error: &minijinja::Error, scope: &Scope<'_>) -> String {
         match error.kind() {
             ErrorKind::UndefinedError => self.not_there(scope),
+            ErrorKind::InvalidOperation if said(error).contains("undefined") => self.not_there(scope),
             ErrorKind::OutOfFuel => "the expression does too much work".to_owned(),
             _ => said(error),
         }
@@ -210,7 +211,7 @@ fn into_engine(value: &Value) -> EngineValue {
         Value::String(text) => EngineValue::from(text.as_str()),
         Value::Array(items) => items.iter().map(into_engine).collect(),
         Value::Object(fields) => {
-            fields.iter().map(|(key, value)| (key.as_str(), into_engine(value))).collect()
+            EngineValue::from_pairs(fields.iter().map(|(key, value)| (key.as_str(), into_engine(value))))
         }
     }
 }

@@ -278,15 +278,12 @@ impl<'s> Scanner<'s> {
         };
         let tail = self.rest().get(name.len()..).unwrap_or_default();
         let inner = tail.trim_start().strip_prefix('(').map(str::trim_start);
-        match inner.and_then(|inner| inner.strip_prefix(')')) {
-            Some(left) => {
-                self.at = self.source.len() - left.len();
-                self.slot(Path::Status(status));
-            }
-            None => {
-                self.problem(start, ProblemKind::Syntax(format!("`{name}()` takes no arguments")));
-                self.copy(name.len());
-            }
+        if let Some(left) = inner.and_then(|inner| inner.strip_prefix(')')) {
+            self.at = self.source.len() - left.len();
+            self.slot(Path::Status(status));
+        } else {
+            self.problem(start, ProblemKind::Syntax(format!("`{name}()` takes no arguments")));
+            self.copy(name.len());
         }
     }
 
@@ -350,20 +347,18 @@ impl<'s> Scanner<'s> {
     fn bracket_segment(&mut self) -> Option<Segment> {
         let rest = self.rest();
         let inner = rest.get(1..)?.trim_start();
-        let (segment, left) = match inner.chars().next()? {
-            quote @ ('"' | '\'') => {
+        let (segment, left) =
+            if let Some(quote) = inner.chars().next().filter(|next| matches!(next, '"' | '\'')) {
                 let body = inner.get(1..)?;
                 let end = body.find(quote)?;
                 let key = body.get(..end).filter(|key| !key.contains('\\'))?;
                 (Segment::Key(key.into()), body.get(end + 1..)?)
-            }
-            _ => {
+            } else {
                 let sign = usize::from(inner.starts_with('-'));
                 let digits = inner.bytes().skip(sign).take_while(u8::is_ascii_digit).count();
                 let number = inner.get(..sign + digits)?;
                 (Segment::Index(number.parse().ok()?), inner.get(sign + digits..)?)
-            }
-        };
+            };
         let left = left.trim_start().strip_prefix(']')?;
         self.at = self.source.len() - left.len();
         Some(segment)

@@ -1,1 +1,255 @@
+use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::limits::MAX_EXPRESSION_BYTES;
+
+fn event() -> Value {
+    json!({
+        "id": "evt_1",
+        "headers": { "x-github-event": "push" },
+        "body": {
+            "id": "in_1", "amount": 1999, "price": 1.5, "paid": true, "note": null, "empty": "",
+            "lines": [{ "sku": "a", "amount": 1 }, { "sku": "b", "amount": 2 }],
+            "odd key": "here", "big": 18_446_744_073_709_551_615_u64
+        }
+    })
+}
+
+fn steps() -> Value {
+    json!({ "sign-off": { "state": "succeeded", "output": { "by": "ada" } }, "none": { "state": "failed" } })
+}
+
+fn evaluate(source: &str) -> Result<Value, String> {
+    let (event, steps) = (event(), steps());
+    let secrets = BTreeMap::from([("API".to_owned(), "s3cret".to_owned())]);
+    let context = Context { event: &event, steps: &steps, secrets: &secrets, ..Context::default() };
+    let expression = Expression::compile(source, (3, 7)).map_err(|problems| format!("{problems:?}"))?;
+    expression.evaluate(&context).map_err(|error| error.message)
+}
+
+#[test]
+fn plain_paths_keep_their_type() {
+    for (source, wanted) in [
+        ("event.body.id", json!("in_1")),
+        (" event.body.amount ", json!(1999)),
+        ("event.body.big", json!(18_446_744_073_709_551_615_u64)),
+        ("event.body.paid", json!(true)),
+        ("event.body.note", Value::Null),
+        ("event.body.lines[0].sku", json!("a")),
+        ("event.body.lines.1.sku", json!("b")),
+        ("event.body.lines[-1].sku", json!("b")),
+        ("event.headers.x-github-event", json!("push")),
+        ("event.headers['x-github-event']", json!("push")),
+        ("event.body[\"odd key\"]", json!("here")),
+        ("steps.sign-off.output.by", json!("ada")),
+        ("event.body.lines[0]", json!({ "sku": "a", "amount": 1 })),
+    ] {
+        assert_eq!(evaluate(source), Ok(wanted), "{source}");
+        assert!(
+            Expression::compile(source.trim(), (1, 1)).unwrap().as_path().is_some(),
+            "{source} is no path"
+        );
+    }
+}
+
+#[test]
+fn programs_compute() {
+    for (source, wanted) in [
+        ("event.body.amount > 0", json!(true)),
+        ("event.body.amount - 1", json!(1998)),
+        ("event.body.amount / 2 > 999 and not event.body.empty", json!(true)),
+        ("event.body.id ~ '-' ~ event.body.amount", json!("in_1-1999")),
+        ("event.body.id == 'in_1' or false", json!(true)),
+        ("event.body.note is none", json!(true)),
+        ("event.body.note == null", json!(true)),
+        ("event.body.gone | default('x')", json!("x")),
+        ("event.body.gone.below | default('x')", json!("x")),
+        ("event.body.gone is defined", json!(false)),
+        ("event.body.gone is not defined", json!(true)),
+        ("event.body.lines | length", json!(2)),
+        ("event.body.lines | map(attribute='sku') | join(',')", json!("a,b")),
+        ("event.body.lines | sum(attribute='amount')", json!(3)),
+        ("event.body.lines[0]['sku'] | upper", json!("A")),
+        ("event.body.lines[event.body.lines | length - 1].sku", json!("b")),
+        ("'push' in event.headers['x-github-event']", json!(true)),
+        (
+            "contains(event.body.id, 'n_') and startsWith(event.body.id, 'in') and endsWith(event.body.id, '1')",
+            json!(true),
+        ),
+        ("contains(['a', 'b'], 'b')", json!(true)),
+        ("fromJSON('{\"a-b\": [1]}').a-b[0]", json!(1)),
+        ("toJSON(event.body.lines[0])", json!("{\"amount\":1,\"sku\":\"a\"}")),
+        ("{'a': event.body.amount, 'b': [1, 2.5]}", json!({ "a": 1999, "b": [1, 2.5] })),
+        ("'yes' if event.body.paid else 'no'", json!("yes")),
+        ("steps.none.output is none", json!(true)),
+        ("steps.none.output.deep.er is none", json!(true)),
+        ("\"it's\" ~ '}}'", json!("it's}}")),
+    ] {
+        assert_eq!(evaluate(source), Ok(wanted), "{source}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_an_error_that_names_it() {
+    for source in
+        ["event.body.gone", "event.body.gone > 1", "event.body.gone ~ ''", "steps.sign-off.output.gone + 1"]
+    {
+        let message = evaluate(source).unwrap_err();
+        assert!(message.contains("gone") && message.contains("does not exist"), "{source}: {message}");
+    }
+    assert_eq!(evaluate("secrets.NONE").unwrap_err(), "the secret behind `secrets.NONE` was not given");
+}
+
+#[test]
+fn endless_work_runs_out_of_fuel() {
+    let message = evaluate("'x' * 999999999").unwrap_err();
+    assert_eq!(message, "the expression does too much work");
+}
+
+#[test]
+fn an_error_says_where_it_is() {
+    let event = event();
+    let expression = Expression::compile("event.body.gone", (3, 7)).unwrap();
+    let error = expression.evaluate(&Context { event: &event, ..Context::default() }).unwrap_err();
+    assert_eq!(
+        error.in_step("a").to_string(),
+        "step `a`: `event.body.gone` does not exist here in `${{ event.body.gone }}` (line 3, column 7)"
+    );
+}
+
+fn problem(source: &str) -> (usize, ProblemKind) {
+    let problem = Expression::compile(source, (1, 1)).unwrap_err().remove(0);
+    (problem.offset, problem.kind)
+}
+
+#[test]
+fn wrong_expressions_are_found_when_compiled() {
+    use ProblemKind as K;
+    assert_eq!(problem("evnt.body"), (0, K::UnknownName("evnt".into())));
+    assert_eq!(problem("event.x and foo"), (12, K::UnknownName("foo".into())));
+    assert_eq!(problem("event.x | uper"), (10, K::UnknownFilter("uper".into())));
+    assert_eq!(problem("event.x is defned"), (11, K::UnknownTest("defned".into())));
+    assert_eq!(problem("hashFiles('x')"), (0, K::UnknownFunction("hashFiles".into())));
+    assert_eq!(problem("event.x.items()"), (7, K::Method("items".into())));
+    assert_eq!(problem("steps[event.x].output"), (0, K::Unnamed(Root::Steps)));
+    assert_eq!(problem("secrets"), (0, K::Unnamed(Root::Secrets)));
+    assert_eq!(problem("secrets['A' ~ 'B']"), (0, K::Unnamed(Root::Secrets)));
+    assert_eq!(problem("'Bearer ' ~ secrets.API"), (12, K::SecretInside("API".into())));
+    for syntax in [
+        "",
+        "  ",
+        "event.",
+        "event.x ==",
+        "(event.x",
+        "'open",
+        "event.x event.y",
+        "event.x && event.y",
+        "!event.x",
+        "success(1)",
+        "{% if 1 %}",
+        "event[",
+        "1 2",
+        "event.x | ",
+        "\u{0}",
+    ] {
+        assert!(matches!(problem(syntax).1, K::Syntax(_)), "{syntax:?}: {:?}", problem(syntax));
+    }
+    let long = format!("event.{}", "a".repeat(MAX_EXPRESSION_BYTES));
+    assert!(matches!(problem(&long).1, K::Syntax(_)));
+}
+
+fn render(text: &str) -> Result<String, String> {
+    let (event, steps) = (event(), steps());
+    let secrets = BTreeMap::from([("API".to_owned(), "s3cret".to_owned())]);
+    let context = Context { event: &event, steps: &steps, secrets: &secrets, ..Context::default() };
+    let template = Template::compile(text, &|_| (1, 1)).map_err(|problems| format!("{problems:?}"))?;
+    template.text(&context).map_err(|error| error.message)
+}
+
+#[test]
+fn templates_fill_in_text() {
+    for (text, wanted) in [
+        ("plain", "plain"),
+        ("", ""),
+        ("${{ event.body.id }}", "in_1"),
+        ("a ${{ event.body.amount }} b ${{event.body.paid}}", "a 1999 b true"),
+        ("[${{ event.body.note }}]", "[]"),
+        ("${{ event.body.lines[0] }}", "{\"amount\":1,\"sku\":\"a\"}"),
+        ("Bearer ${{ secrets.API }}", "Bearer s3cret"),
+        ("$${{ not an expression }}", "${{ not an expression }}"),
+        ("${{ '}}' }}!", "}}!"),
+        ("${{ {'a': {'b': 1}} }}", "{\"a\":{\"b\":1}}"),
+        ("$ {{ }} }} ${ }", "$ {{ }} }} ${ }"),
+        ("é${{ event.body.id }}ü", "éin_1ü"),
+    ] {
+        assert_eq!(render(text), Ok(wanted.to_owned()), "{text}");
+    }
+    assert!(render("${{ event.body.id").unwrap_err().contains("not closed"));
+    assert!(render("a ${{ evnt }}").unwrap_err().contains("offset: 6"));
+}
+
+#[test]
+fn json_values_keep_types() {
+    let (event, steps) = (event(), steps());
+    let context = Context { event: &event, steps: &steps, ..Context::default() };
+    let text = |text: &str| ValueTemplate::template(Template::compile(text, &|_| (1, 1)).unwrap());
+    let value = ValueTemplate::object(vec![
+        ("amount".to_owned(), text("${{ event.body.amount }}")),
+        ("text".to_owned(), text("n=${{ event.body.amount }}")),
+        ("calc".to_owned(), text("${{ event.body.amount + 1 }}")),
+        ("q\"uote".to_owned(), ValueTemplate::constant(json!({ "x": [1] }))),
+        ("list".to_owned(), ValueTemplate::list(vec![text("a\"b"), text("${{ event.body.lines }}")])),
+    ]);
+    let wanted = json!({
+        "amount": 1999, "text": "n=1999", "calc": 2000, "q\"uote": { "x": [1] },
+        "list": ["a\"b", event["body"]["lines"]],
+    });
+    assert_eq!(value.value(&context), Ok(wanted.clone()));
+    let mut out = String::new();
+    value.write_json(&Scope::of(&context), &mut out).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), wanted);
+}
+
+proptest! {
+    #[test]
+    fn compiling_never_panics(source in "\\PC{0,80}") {
+        let _unused = Expression::compile(&source, (1, 1));
+        let _unused = Template::compile(&source, &|_| (1, 1));
+    }
+
+    #[test]
+    fn expression_like_text_never_panics(
+        words in proptest::collection::vec(prop_oneof![
+            Just("event"), Just(".body"), Just("steps"), Just(".a-b"), Just("["), Just("]"), Just("'x'"), Just("\""),
+            Just("|"), Just("default"), Just("("), Just(")"), Just("is"), Just("not"), Just("none"), Just("${{"),
+            Just("}}"), Just("{"), Just("}"), Just(" "), Just("1"), Just("=="), Just("-"), Just("secrets.A"),
+            Just("always()"), Just("é"), Just("~"), Just(","), Just("if"), Just("else"), Just("$"),
+        ], 0..25)
+    ) {
+        let source = words.concat();
+        let event = event();
+        let context = Context { event: &event, ..Context::default() };
+        if let Ok(expression) = Expression::compile(&source, (1, 1)) {
+            let _unused = expression.evaluate(&context);
+            let _unused = expression.truth(&context);
+        }
+        if let Ok(template) = Template::compile(&source, &|_| (1, 1)) {
+            let _unused = template.text(&context);
+        }
+    }
+
+    #[test]
+    fn path_and_engine_agree_on_truth(value in prop_oneof![
+        Just(json!(null)), Just(json!(0)), Just(json!(0.0)), Just(json!(-1)), Just(json!("")), Just(json!("a")),
+        Just(json!([])), Just(json!([0])), Just(json!({})), Just(json!({"a": 1})), Just(json!(false)), Just(json!(true)),
+    ]) {
+        let event = json!({ "body": value });
+        let context = Context { event: &event, ..Context::default() };
+        let path = Expression::compile("event.body", (1, 1)).unwrap().truth(&context);
+        let program = Expression::compile("event.body and true", (1, 1)).unwrap().truth(&context);
+        prop_assert_eq!(path, program);
+    }
+}

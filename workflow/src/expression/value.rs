@@ -12,14 +12,18 @@ pub struct ValueTemplate(Form);
 
 #[derive(Debug)]
 enum Form {
-    Constant {
-        value: Value,
-        json: Box<str>,
-    },
+    Constant { value: Value, json: Box<str> },
     Template(Template),
     List(Box<[ValueTemplate]>),
-    /// Keys with their JSON text.
-    Object(Box<[(Box<str>, Box<str>, ValueTemplate)]>),
+    Object(Box<[Field]>),
+}
+
+#[derive(Debug)]
+struct Field {
+    key: Box<str>,
+    /// The key as JSON text.
+    json: Box<str>,
+    value: ValueTemplate,
 }
 
 impl ValueTemplate {
@@ -56,7 +60,7 @@ impl ValueTemplate {
                     .into_iter()
                     .map(|(key, value)| {
                         let json = Value::String(key.clone()).to_string();
-                        (key.into(), json.into(), value)
+                        Field { key: key.into(), json: json.into(), value }
                     })
                     .collect(),
             )),
@@ -76,7 +80,7 @@ impl ValueTemplate {
             Form::Constant { .. } => Vec::new(),
             Form::Template(template) => template.expressions().collect(),
             Form::List(items) => items.iter().flat_map(Self::expressions).collect(),
-            Form::Object(fields) => fields.iter().flat_map(|(_, _, value)| value.expressions()).collect(),
+            Form::Object(fields) => fields.iter().flat_map(|field| field.value.expressions()).collect(),
         }
     }
 
@@ -91,7 +95,7 @@ impl ValueTemplate {
             Form::Template(template) => template.value_in(scope),
             Form::List(items) => items.iter().map(|item| item.value_in(scope)).collect(),
             Form::Object(fields) => {
-                fields.iter().map(|(key, _, value)| Ok((key.to_string(), value.value_in(scope)?))).collect()
+                fields.iter().map(|field| Ok((field.key.to_string(), field.value.value_in(scope)?))).collect()
             }
         }
     }
@@ -113,13 +117,13 @@ impl ValueTemplate {
             }
             Form::Object(fields) => {
                 out.push('{');
-                for (index, (_, key, value)) in fields.iter().enumerate() {
+                for (index, field) in fields.iter().enumerate() {
                     if index > 0 {
                         out.push(',');
                     }
-                    out.push_str(key);
+                    out.push_str(&field.json);
                     out.push(':');
-                    value.write_json(scope, out)?;
+                    field.value.write_json(scope, out)?;
                 }
                 out.push('}');
             }

@@ -230,7 +230,7 @@ static STEP: Object = Object {
     keys: &[
         key("id", STEP_ID, "The step's name in expressions, unique in the workflow."),
         key("name", Shape::Text, "The step's name for people."),
-        key("needs", Shape::OneOrMany(&STEP_ID, MAX_STEPS), "The steps that must have ended before."),
+        key("needs", Shape::NoneOrMany(&STEP_ID, MAX_STEPS), "The steps that must have ended before."),
         key("if", Shape::Scalar, "A condition; the step is skipped if it is false."),
         key("http", Shape::Object(&HTTP), "Sends an HTTP request."),
         key("run", Shape::Text, "Executes a shell script in the runner."),

@@ -33,6 +33,8 @@ pub(crate) enum Shape {
     List(&'static Self, usize),
     /// A list, or one item without the list.
     OneOrMany(&'static Self, usize),
+    /// A list that may be empty, or one item without the list.
+    NoneOrMany(&'static Self, usize),
     /// A mapping with keys of the author's choice.
     Map(&'static Self),
     /// A mapping with these keys.

@@ -73,6 +73,9 @@ fn shape(what: &Shape) -> Value {
         Shape::Json => json!({}),
         Shape::List(item, most) => list(item, *most),
         Shape::OneOrMany(item, most) => json!({ "anyOf": [shape(item), list(item, *most)] }),
+        Shape::NoneOrMany(item, most) => {
+            json!({ "anyOf": [shape(item), { "type": "array", "items": shape(item), "maxItems": most }] })
+        }
         Shape::Map(value) => json!({ "type": "object", "additionalProperties": shape(value) }),
         Shape::Object(table) => object(table),
         Shape::Optional(inner) => json!({ "anyOf": [{ "type": "null" }, shape(inner)] }),

@@ -38,7 +38,8 @@ pub(crate) fn check(node: &Node, shape: &Shape, name: &str, findings: &mut Findi
             Kind::List(items) => list(node, items, item, *most, name, findings),
             Kind::Scalar { .. } | Kind::Mapping(_) => wrong(node, name, "a list", findings),
         },
-        Shape::OneOrMany(item, most) => match &node.kind {
+        Shape::NoneOrMany(_, _) if matches!(&node.kind, Kind::List(items) if items.is_empty()) => {}
+        Shape::OneOrMany(item, most) | Shape::NoneOrMany(item, most) => match &node.kind {
             Kind::List(items) => list(node, items, item, *most, name, findings),
             Kind::Scalar { .. } | Kind::Mapping(_) => check(node, item, name, findings),
         },

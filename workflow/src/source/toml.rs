@@ -73,13 +73,11 @@ impl Builder<'_, '_> {
     }
 
     fn number(&mut self, span: std::ops::Range<usize>, text: &str, number: Option<Number>) -> Node {
-        match number {
-            Some(number) => Node::scalar(span, text, Scalar::Number(number)),
-            None => {
-                let message = format!("`{text}` is not a number that JSON knows");
-                self.findings.error("wrong-type", span.clone(), message, None);
-                Node::scalar(span, text, Scalar::Null)
-            }
+        if let Some(number) = number {
+            return Node::scalar(span, text, Scalar::Number(number));
         }
+        let message = format!("`{text}` is not a number that JSON knows");
+        self.findings.error("wrong-type", span.clone(), message, None);
+        Node::scalar(span, text, Scalar::Null)
     }
 }
