@@ -9,6 +9,7 @@
 //! world that actions and notifications reach).
 
 pub mod binary;
+pub mod crash;
 pub mod daemon;
 pub mod http;
 pub mod powercut;

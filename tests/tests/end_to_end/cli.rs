@@ -1,0 +1,123 @@
+//! The `tenantry` program as a person or a script uses it: what it prints where, and its exit codes.
+
+use std::process::{Command, Output};
+
+use tenantry_tests::binary::tenantry;
+use tenantry_tests::daemon::TestDaemon;
+use tenantry_tests::tenant::TestTenant;
+
+use crate::workflow;
+
+struct Shell<'d> {
+    daemon: &'d TestDaemon,
+}
+
+impl Shell<'_> {
+    fn run(&self, args: &[&str]) -> Output {
+        let home = self.daemon.home().path().join("user");
+        std::fs::create_dir_all(&home).unwrap();
+        Command::new(tenantry())
+            .args(args)
+            .arg("--socket")
+            .arg(self.daemon.socket())
+            .env("HOME", &home)
+            .env("XDG_CONFIG_HOME", home.join("config"))
+            .env("XDG_STATE_HOME", home.join("state"))
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap()
+    }
+
+    /// Runs and expects an exit code.
+    #[track_caller]
+    fn ends(&self, code: i32, args: &[&str]) -> (String, String) {
+        let output = self.run(args);
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "tenantry {args:?}\nout: {out}\nerr: {err}");
+        (out, err)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_say_what_kind_of_end_it_was() {
+    let daemon = TestDaemon::start().await.unwrap();
+    let acme = TestTenant::start(&daemon, "acme").await.unwrap();
+    acme.apply(&workflow("good", "  - { id: a, jq: \"1\" }\n", "")).await.unwrap();
+    acme.apply(&workflow("bad", "  - { id: a, run: \"exit 1\" }\n", "")).await.unwrap();
+    let shell = Shell { daemon: &daemon };
+    shell.ends(0, &["tenant", "list"]);
+    shell.ends(2, &["tenant", "lsit"]);
+    shell.ends(2, &["nonsense"]);
+    shell.ends(3, &["tenant", "show", "absent"]);
+    shell.ends(3, &["run", "show", "run_01990000000070008000000000000000", "-t", "acme"]);
+    shell.ends(6, &["tenant", "create", "acme"]);
+    shell.ends(0, &["run", "start", "good", "-t", "acme", "--wait"]);
+    shell.ends(5, &["run", "start", "bad", "-t", "acme", "--wait"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_daemon_it_says_how_to_get_one() {
+    let mut daemon = TestDaemon::start().await.unwrap();
+    daemon.stop().await.unwrap();
+    let shell = Shell { daemon: &daemon };
+    let (out, err) = shell.ends(69, &["tenant", "list"]);
+    assert_eq!(out, "");
+    assert!(err.contains("daemon-unreachable") && err.contains("tenantry up"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machine_formats_are_whole_and_alone_on_standard_output() {
+    let daemon = TestDaemon::start().await.unwrap();
+    TestTenant::start(&daemon, "acme").await.unwrap();
+    TestTenant::start(&daemon, "other").await.unwrap();
+    let shell = Shell { daemon: &daemon };
+    let (json, err) = shell.ends(0, &["tenant", "list", "-o", "json"]);
+    let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let names = |value: &serde_json::Value| {
+        let items = value.as_array().or_else(|| value["items"].as_array()).cloned().unwrap_or_default();
+        items.iter().map(|t| t["name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let mut found = names(&parsed);
+    found.sort();
+    assert_eq!(found, ["acme", "other"], "{json}");
+    assert_eq!(err, "");
+    let (lines, _) = shell.ends(0, &["tenant", "list", "-o", "jsonl"]);
+    assert_eq!(
+        lines.lines().filter(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()).count(),
+        2,
+        "{lines}"
+    );
+    let (table, _) = shell.ends(0, &["tenant", "list"]);
+    assert!(table.contains("acme") && !table.contains('\u{1b}'), "{table}");
+    let (_, err) = shell.ends(3, &["tenant", "show", "absent", "-o", "json"]);
+    assert!(err.contains("not-found"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_tenant_wrote_cannot_speak_to_the_terminal() {
+    let daemon = TestDaemon::start().await.unwrap();
+    let acme = TestTenant::start(&daemon, "acme").await.unwrap();
+    let steps = "  - { id: a, run: \"printf 'red \\\\033[31mtext \\\\033]0;title\\\\007 \\\\302\\\\233 end\\\\n'\" }\n";
+    acme.apply(&workflow("job", steps, "")).await.unwrap();
+    let run = acme.run("job", serde_json::Value::Null).await.unwrap();
+    acme.ended(&run.id.to_string()).await;
+    let shell = Shell { daemon: &daemon };
+    let (out, _) = shell.ends(0, &["run", "logs", &run.id.to_string(), "-t", "acme"]);
+    assert!(out.contains("red") && out.contains("end"), "{out:?}");
+    assert!(!out.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{out:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workflows_are_checked_offline_with_places() {
+    let daemon = TestDaemon::start().await.unwrap();
+    let shell = Shell { daemon: &daemon };
+    let file = daemon.home().path().join("broken.yaml");
+    std::fs::write(&file, "name: job\non: { manual: {} }\nsteps:\n  - { id: a, jqq: \"1\" }\n").unwrap();
+    let path = file.to_string_lossy().into_owned();
+    let output = shell.run(&["workflow", "check", &path]);
+    let told =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_ne!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("broken.yaml:4:") && told.contains("jq"), "{told}");
+}
