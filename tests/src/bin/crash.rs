@@ -1,4 +1,4 @@
-//! Kills a daemon under load again and again and accounts for everything that it acknowledged.
+//! Kills a daemon under load again and again and balances the books on everything that it acknowledged.
 //!
 //! `cargo run --release -p tenantry-tests --bin crash -- [--kills 200] [--tenants 8] [--rate 40] [--seed N]`
 //!

@@ -1,4 +1,4 @@
-//! The crash harness: an oracle outside of the daemon, which kills it under load again and again and then accounts for
+//! The crash harness: an oracle outside of the daemon, which kills it under load again and again and then balances the books on
 //! everything that was acknowledged.
 //!
 //! Several tenants are sent numbered, signed webhooks. Every one leads to an action and a notification that arrive at a
@@ -8,9 +8,9 @@
 //!
 //! Invariant: what counts as acknowledged is decided by the sender's side of the wire, never asked of the daemon.
 //!
-//! `load` sends, `account` balances the books.
+//! `load` sends, `books` balances the books.
 
-pub mod account;
+pub mod books;
 pub mod load;
 
 use std::io;
@@ -20,7 +20,7 @@ use crate::daemon::{Home, TestDaemon};
 use crate::random::Random;
 use crate::receiver::Receiver;
 use crate::tenant::TestTenant;
-use account::Books;
+use books::Books;
 use load::{Load, Target};
 
 /// How the daemon is mistreated.
@@ -144,10 +144,10 @@ pub async fn run(plan: Plan) -> io::Result<Report> {
     let last = Instant::now();
     let sent = load.finish().await?;
     let mut books = Books::default();
-    account::wait_until_settled(&daemon, &tenants, SETTLE, &mut books).await?;
+    books::wait_until_settled(&daemon, &tenants, SETTLE, &mut books).await?;
     let settled = last.elapsed();
     for tenant in &tenants {
-        account::balance(&daemon, tenant, &receiver, &sent[&tenant.name], &mut books).await?;
+        books::balance(&daemon, tenant, &receiver, &sent[&tenant.name], &mut books).await?;
     }
     starts.sort_unstable();
     Ok(Report { plan, books, starts, settled, took: begun.elapsed() })
