@@ -1,1 +1,215 @@
-//! Being built.
+//! The dashboard: what the daemon does, live, in a terminal.
+//!
+//! message → update → effect. The [`model`] is plain data and decides; [`link`] talks to the daemon; [`view`] draws the
+//! model; [`keymap`] is the one table of keys; this file only carries messages between them. It is drawn at most ten
+//! times a second, and never while nothing happens.
+//! To add a pane: a file in `model/`, a file in `view/panes/`, its keys in [`keymap`].
+
+pub mod clock;
+#[cfg(test)]
+mod fixtures;
+pub mod input;
+pub mod keymap;
+pub mod link;
+pub mod message;
+pub mod model;
+pub mod pace;
+pub mod terminal;
+pub mod view;
+
+use std::io;
+use std::time::Duration;
+
+use crossterm::event::Event;
+use jiff::tz::TimeZone;
+use tenantry_protocol::client::Client;
+use tenantry_protocol::error::ErrorCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use input::Input;
+use link::Link;
+use message::{Effect, Message, Read, Request, Trouble};
+use model::Model;
+use model::update::update;
+use pace::Pace;
+use terminal::Screen;
+use view::theme::Theme;
+
+/// How many messages are taken before the next frame is considered.
+const BATCH: usize = 512;
+
+/// What the dashboard needs to begin.
+pub struct Options {
+    /// A client that can log in; the dashboard connects by itself and goes on when the daemon is away.
+    pub client: Client,
+    /// Show only this tenant at first.
+    pub tenant: Option<String>,
+    /// Draw without colours.
+    pub no_color: bool,
+}
+
+/// Why the dashboard could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// Input or output is no terminal.
+    #[error("the dashboard needs a terminal for input and output; use `tenantry status` in scripts")]
+    NoTerminal,
+    /// The terminal is gone. Print nothing more: there is nobody to read it. The customary exit code is 129.
+    #[error("the terminal is gone")]
+    TerminalLost,
+    /// The terminal refused something.
+    #[error("the terminal does not work: {0}")]
+    Terminal(#[from] io::Error),
+    /// The task that talks to the daemon is gone, which is a mistake of this program.
+    #[error("the link to the daemon has stopped")]
+    LinkStopped,
+}
+
+/// Runs the dashboard until the person leaves it, the terminal is gone, or the process is told to stop.
+///
+/// What goes wrong at the daemon is shown and never ends it. The terminal is restored before this returns.
+pub async fn run(options: Options) -> Result<(), TuiError> {
+    let screen = Screen::open(Theme::new(options.no_color))?;
+    let mut input = Input::open()?;
+    let mut stop = Stop::new()?;
+    let (messages, mut incoming) = mpsc::channel(link::MESSAGES_LIMIT);
+    let (requests, asked) = mpsc::channel(link::REQUESTS_LIMIT);
+    // Dropped at the end, and the link with it.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Link::new(options.client, options.tenant.clone(), asked, messages).run());
+
+    let model = Model::new(clock::unix_ms(), TimeZone::system(), options.tenant);
+    let mut dashboard = Dashboard { model, screen, requests, pace: Pace::new(), left: false };
+    let mut batch = Vec::with_capacity(BATCH);
+    while !dashboard.left {
+        let wake = dashboard.wake(Instant::now());
+        tokio::select! {
+            biased;
+            _ = &mut input.gone => return Err(TuiError::TerminalLost),
+            () = stop.wait() => return Ok(()),
+            event = input.events.recv() => match event {
+                Some(event) => dashboard.terminal_event(event)?,
+                None => return Err(TuiError::TerminalLost),
+            },
+            count = incoming.recv_many(&mut batch, BATCH) => {
+                if count == 0 {
+                    return Err(TuiError::LinkStopped);
+                }
+                dashboard.pace.change();
+                for message in batch.drain(..) {
+                    dashboard.take(message)?;
+                }
+            }
+            () = sleep_until(wake), if wake.is_some() => {}
+        }
+        dashboard.look_at_the_clock()?;
+    }
+    Ok(())
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+/// The running dashboard: the model and what carries out its effects.
+struct Dashboard {
+    model: Model,
+    screen: Screen,
+    requests: mpsc::Sender<Request>,
+    pace: Pace,
+    left: bool,
+}
+
+impl Dashboard {
+    /// When the loop must go round though nothing comes in.
+    fn wake(&self, now: Instant) -> Option<Instant> {
+        let model = self.model.wake_at().map(|at| {
+            let wait = at.saturating_sub(clock::unix_ms()).max(0);
+            now + Duration::from_millis(wait as u64)
+        });
+        model.into_iter().chain(self.pace.due(now)).min()
+    }
+
+    /// Does what is due: tells the model the time if it asked for that, and draws.
+    fn look_at_the_clock(&mut self) -> Result<(), TuiError> {
+        if self.model.wake_at().is_some_and(|at| at <= clock::unix_ms()) {
+            self.pace.change();
+            self.take(Message::Clock)?;
+        }
+        let now = Instant::now();
+        if !self.left && self.pace.due(now).is_some_and(|at| at <= now) {
+            self.screen.draw(&self.model)?;
+            self.pace.drawn(now, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// A key, pasted text or a new size.
+    fn terminal_event(&mut self, event: Event) -> Result<(), TuiError> {
+        self.pace.hasten();
+        match event {
+            Event::Key(key) => match keymap::intent(self.model.context(), &key) {
+                Some(intent) => self.take(Message::Intent(intent)),
+                None => Ok(()),
+            },
+            Event::Paste(text) => self.take(Message::Pasted(text)),
+            // The next frame takes the new size.
+            Event::Resize(..) | Event::FocusGained | Event::FocusLost | Event::Mouse(_) => Ok(()),
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), TuiError> {
+        for effect in update(&mut self.model, clock::unix_ms(), message) {
+            match effect {
+                Effect::Quit => self.left = true,
+                Effect::Redraw => self.screen.forget()?,
+                Effect::Suspend => self.screen.suspend()?,
+                Effect::Ask(request) => self.ask(request),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the link. Its queue is full only when it hangs; then the read has failed and is tried again.
+    fn ask(&mut self, request: Request) {
+        let Err(refused) = self.requests.try_send(request) else { return };
+        let read = match refused.into_inner() {
+            Request::Stats { .. } => Read::Stats,
+            Request::Runs { .. } => Read::Runs,
+            Request::Run { run, .. } => Read::Run(run),
+            Request::ConnectNow | Request::Log { .. } | Request::CloseLog => return,
+        };
+        let code = ErrorCode::Timeout;
+        let trouble = Trouble {
+            code,
+            detail: "the link to the daemon does not answer".to_owned(),
+            hint: code.remedy().to_owned(),
+        };
+        // A failed read asks for nothing before its wait is over.
+        update(&mut self.model, clock::unix_ms(), Message::Failed { read, trouble });
+    }
+}
+
+/// The signals that end the dashboard in good order.
+struct Stop {
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, hang_up: signal(SignalKind::hangup())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+}

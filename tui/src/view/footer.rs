@@ -1,0 +1,51 @@
+//! The last lines: what is typed or what went wrong, and the keys that work here.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::paint;
+use super::theme::Theme;
+use crate::keymap;
+use crate::model::{Mode, Model, OverviewPane};
+
+/// Its lines.
+pub const HEIGHT: u16 = 2;
+
+/// Draws the footer.
+pub fn draw(area: Rect, buf: &mut Buffer, model: &Model, theme: &Theme) {
+    if area.height == HEIGHT {
+        status(area, buf, model, theme);
+    }
+    keys(paint::below(area, area.height.saturating_sub(1)), buf, model, theme);
+}
+
+fn status(area: Rect, buf: &mut Buffer, model: &Model, theme: &Theme) {
+    if let Mode::Entry { .. } = model.mode {
+        let filter = match model.pane {
+            OverviewPane::Tenants => &model.tenants.filter,
+            OverviewPane::Runs => &model.runs.filter,
+        };
+        let typed = paint::span(&format!("/{}", filter.text()), theme.accent);
+        // What is typed last stays in sight.
+        let hidden = (typed.width() + 1).saturating_sub(usize::from(area.width));
+        let shown: String = typed.content.chars().skip(hidden).collect();
+        let cursor = Span::styled(" ", theme.selected);
+        paint::line(area, buf, &Line::from(vec![Span::styled(shown, theme.accent), cursor]));
+    } else if let Some(trouble) = &model.notice {
+        let text = format!("{}: {}; {}", trouble.code, trouble.detail, trouble.hint);
+        paint::text(area, buf, &text, theme.bad);
+    } else if model.lost_items > 0 {
+        let text = format!("{} changes came too fast and were read instead", model.lost_items);
+        paint::text(area, buf, &text, theme.dim);
+    }
+}
+
+fn keys(area: Rect, buf: &mut Buffer, model: &Model, theme: &Theme) {
+    let mut spans = Vec::new();
+    for binding in keymap::bindings(model.context()).filter(|binding| !binding.bar.is_empty()) {
+        spans.push(Span::styled(binding.keys, theme.title));
+        spans.push(Span::styled(format!(" {}  ", binding.bar), theme.dim));
+    }
+    paint::line(area, buf, &Line::from(spans));
+}

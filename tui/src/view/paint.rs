@@ -1,0 +1,100 @@
+//! Text into cells: the one door, behind which nothing that a terminal obeys can come.
+//!
+//! **Invariant:** every text that is drawn goes through [`fit`] or [`printable`], and no cell outside of its area is
+//! touched.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use tenantry_protocol::printable::printable;
+
+use super::theme::Theme;
+
+/// Draws a text on the first line of the area, cut to fit.
+pub fn text(area: Rect, buf: &mut Buffer, text: &str, style: Style) {
+    line(area, buf, &Line::from(Span::styled(fit(text, area.width), style)));
+}
+
+/// Draws a line on the first line of the area. Its texts must have come through [`span`].
+pub fn line(area: Rect, buf: &mut Buffer, line: &Line<'_>) {
+    let area = area.intersection(buf.area);
+    if !area.is_empty() {
+        buf.set_line(area.x, area.y, line, area.width);
+    }
+}
+
+/// A text, made safe.
+pub fn span(text: &str, style: Style) -> Span<'static> {
+    Span::styled(printable(text).into_owned(), style)
+}
+
+/// A text, made safe and cut to a width, with a mark where it was cut.
+pub fn fit(text: &str, width: u16) -> String {
+    let width = usize::from(width);
+    let safe = printable(text);
+    if Span::raw(safe.as_ref()).width() <= width {
+        return safe.into_owned();
+    }
+    let mut cut = String::new();
+    let mut used = 0;
+    for c in safe.chars() {
+        let own = Span::raw(c.encode_utf8(&mut [0; 4]) as &str).width();
+        if used + own + 1 > width {
+            break;
+        }
+        cut.push(c);
+        used += own;
+    }
+    if width > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+/// Draws a heading with a rule behind it; what is left of the area.
+pub fn heading(area: Rect, buf: &mut Buffer, title: &[Span<'static>], focused: bool, theme: &Theme) -> Rect {
+    if area.height == 0 {
+        return area;
+    }
+    let mut spans = title.to_vec();
+    if let Some(first) = spans.first_mut() {
+        first.style = if focused { theme.accent } else { theme.title };
+    }
+    let head = Line::from(spans);
+    let used = (head.width() as u16).saturating_add(1).min(area.width);
+    line(area, buf, &head);
+    let rule = "─".repeat(usize::from(area.width - used));
+    text(Rect { x: area.x + used, width: area.width - used, height: 1, ..area }, buf, &rule, theme.dim);
+    below(area, 1)
+}
+
+/// The area without its first lines.
+pub fn below(area: Rect, lines: u16) -> Rect {
+    let lines = lines.min(area.height);
+    Rect { y: area.y + lines, height: area.height - lines, ..area }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn wide_characters_are_cut_whole() {
+        assert_eq!(fit("世界世界", 5), "世界…");
+        assert_eq!(fit("世界世界", 4), "世…");
+        assert_eq!(fit("世界", 4), "世界");
+        assert_eq!(fit("a\tb\u{1b}[31m", 20), "a  b\\u{1b}[31m");
+        assert_eq!(fit("abc", 0), "");
+    }
+
+    proptest! {
+        #[test]
+        fn it_fits_and_is_safe(text in any::<String>(), width in 0_u16..40) {
+            let cut = fit(&text, width);
+            prop_assert!(Span::raw(cut.as_str()).width() <= usize::from(width));
+            prop_assert!(!cut.chars().any(char::is_control));
+        }
+    }
+}
