@@ -53,8 +53,10 @@ impl Build<'_, '_> {
         let node = node.get(key)?;
         let text = node.text()?;
         if !tenantry_protocol::permission::is_name(text) {
+            let shown: String = text.chars().take(80).collect();
+            let message = format!("`{shown}` cannot be a {key}").replace("a name", "a workflow's name");
             let help = "use lower-case letters, digits and inner dashes, at most 63".to_owned();
-            self.findings.error("bad-name", node.span.clone(), format!("`{key}` is not a name"), Some(help));
+            self.findings.error("bad-name", node.span.clone(), message, Some(help));
         }
         Some(text.to_owned())
     }

@@ -1,4 +1,6 @@
+use proptest::prelude::*;
 use serde_json::json;
+use tenantry_protocol::error::Severity;
 
 use super::*;
 use crate::{Call, Context};
@@ -57,4 +59,230 @@ fn the_example_of_the_design_is_understood() {
         workflow.triggers.webhooks[0].dedupe.as_ref().unwrap().key.text(&context),
         Ok("in_1/../x".to_owned())
     );
+}
+
+fn codes(text: &str, format: Format) -> Vec<String> {
+    let checked = check("test", text, format);
+    assert_eq!(checked.workflow.is_none(), checked.findings.iter().any(|f| f.severity == Severity::Error));
+    checked.findings.iter().map(|f| format!("{} {}:{}", f.code, f.line, f.column)).collect()
+}
+
+#[test]
+fn everything_is_found_at_once_and_in_order() {
+    let text = "
+nmae: w
+on:
+  webhook: { path: A, verify: { scheme: none } }
+  schedule: []
+timeout: soon
+steps:
+  - id: a
+    run: |
+      echo ok
+      echo ${{ event.body.x }} ${{ steps.zz.output }}
+  - id: a
+    http: { url: ftp://x, heders: {} }
+    needs: [b]
+notify: { on: never, channel: ops, message: \"${{ evnt }}\" }
+";
+    let wanted = [
+        "unknown-key 2:1",
+        "missing-key 2:1",
+        "bad-path 4:20",
+        "unverified-webhook 4:41",
+        "not-supported 5:3",
+        "bad-duration 6:10",
+        "shell-injection 11:16",
+        "shell-injection 11:36",
+        "duplicate-id 12:9",
+        "bad-url 13:18",
+        "unknown-key 13:27",
+        "unknown-step 14:13",
+        "unknown-word 15:15",
+        "unknown-name 15:50",
+    ];
+    assert_eq!(codes(text, Format::Yaml), wanted);
+}
+
+#[test]
+fn a_finding_shows_its_lines() {
+    let text = "name: w\non: { manual: }\nsteps:\n  - id: a\n    run: echo\n    tiemout: 5s\n";
+    let checked = check("w.yaml", text, Format::Yaml);
+    let finding = &checked.findings[0];
+    assert_eq!(finding.suggestion.as_deref(), Some("did you mean `timeout`?"));
+    insta::assert_snapshot!(finding.snippet.as_deref().unwrap_or_default(), @r"
+    error: a step has no key `tiemout`
+     --> w.yaml:6:5
+      |
+    5 |     run: echo
+    6 |     tiemout: 5s
+      |     ^^^^^^^
+    ");
+}
+
+#[test]
+fn a_warning_does_not_refuse() {
+    let text = "name: w\non: { webhook: { path: a, verify: { scheme: none } } }\nsteps: [{ run: x }]\n";
+    let checked = check("w.yaml", text, Format::Yaml);
+    assert!(checked.workflow.is_some());
+    assert_eq!(checked.findings[0].severity, Severity::Warning);
+}
+
+#[test]
+fn places_are_exact_in_every_kind_of_scalar() {
+    let step =
+        |value: &str| format!("name: w\non: {{ manual: }}\nsteps:\n  - run: x\n    env:\n      A: {value}\n");
+    for (value, place) in [
+        ("${{ evnt }}", "6:14"),
+        ("'a ${{ evnt }}'", "6:17"),
+        ("\"é ${{ event.id }} ${{ event.x }}\"", "6:33"),
+        ("\"\\u00e9 ${{ event.id }} ${{ event.x }}\"", "6:38"),
+        ("|\n        first\n        b ${{ event.id ~ evnt }}", "8:26"),
+        (">-\n        folded\n        text ${{ evnt }}", "8:18"),
+        ("${{ event.body.a ==\n        evnt }}", "6:10"),
+    ] {
+        let found = codes(&step(value), Format::Yaml);
+        assert_eq!(found.len(), 1, "{value}: {found:?}");
+        assert!(found[0].ends_with(&format!(" {place}")), "{value}: {found:?} is not {place}");
+    }
+}
+
+#[test]
+fn the_notations_agree() {
+    let json = r#"{"name": "w", "on": {"manual": null}, "steps": [{"run": "x", "tiemout": 1}]}"#;
+    assert_eq!(codes(json, Format::Json), ["unknown-key 1:62"]);
+    assert_eq!(codes("{\n\t\"name\": \"w\",\n\t\"on\": ,\n}", Format::Json), ["json-syntax 3:8"]);
+    assert_eq!(codes("name: w", Format::Json).len(), 1);
+    let toml = "name = \"w\"\n[on.manual]\n[[steps]]\nrun = \"x\"\ntiemout = 1\n";
+    assert_eq!(codes(toml, Format::Toml), ["unknown-key 5:1"]);
+    assert_eq!(codes("name = \n", Format::Toml), ["toml-syntax 1:8"]);
+    assert_eq!(codes("", Format::Toml), ["missing-key 1:1"; 3]);
+}
+
+#[test]
+fn limits_hold() {
+    assert_eq!(codes(&" ".repeat(MAX_TEXT_BYTES + 1), Format::Yaml), ["too-large 1:1"]);
+    let deep = |depth: usize| format!("name: {}{}", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(codes(&deep(40), Format::Yaml), ["too-deep 1:38"]);
+    for format in [Format::Yaml, Format::Json, Format::Toml] {
+        assert!(!codes(&deep(100_000), format).is_empty());
+        assert!(!codes(&format!("a = {}", "[".repeat(100_000)), format).is_empty());
+        assert!(!codes(&"{\"a\":".repeat(40_000), format).is_empty());
+    }
+    let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (name, before) in [("b", "a"), ("c", "b"), ("d", "c"), ("e", "d"), ("f", "e")] {
+        let items = vec![format!("*{before}"); 10].join(", ");
+        bomb.extend([name, ": &", name, " [", &items, "]\n"]);
+    }
+    assert!(codes(&bomb, Format::Yaml)[0].starts_with("too-large"));
+    let steps =
+        |count: usize| format!("name: w\non: {{ manual: }}\nsteps:\n{}", "  - run: x\n".repeat(count));
+    assert!(codes(&steps(500), Format::Yaml).is_empty());
+    assert_eq!(codes(&steps(501), Format::Yaml), ["too-many 4:3"]);
+    let many = codes(&format!("name: w\n{}", "a: 1\n".repeat(300)), Format::Yaml);
+    assert_eq!(many.len(), 101);
+    assert_eq!(many[100], "too-many-findings 0:0");
+}
+
+#[test]
+fn secrets_and_inputs_are_listed() {
+    let workflow = good(
+        r#"
+name: w
+on: { manual: { inputs: { a: {}, b: { default: 2, type: number } } } }
+steps:
+  - http:
+      url: "https://x.example/${{ secrets.B }}"
+      json: { k: "${{ secrets.A }}", again: "${{ secrets.B }}" }
+  - run: x
+    env: { C: "${{ secrets.C }}" }
+"#,
+    );
+    assert_eq!(workflow.steps[0].secrets(), ["A", "B"]);
+    assert_eq!(workflow.secrets(), ["A", "B", "C"]);
+    let manual = workflow.triggers.manual.as_ref().unwrap();
+    assert_eq!(serde_json::Value::Object(manual.defaults()), json!({ "a": null, "b": 2 }));
+}
+
+#[test]
+fn values_stay_in_their_place() {
+    let workflow = good(
+        r#"
+name: w
+on: { event: a }
+steps:
+  - http:
+      url: "https://${{ event.body.host }}/a/${{ event.body.id }}?q=${{ event.body.id }}#f"
+      query: { "x y": "${{ event.body.id }}" }
+      headers: { X-Id: "${{ event.body.header }}" }
+      form: { a: "${{ event.body.id }}", b: "1 2" }
+"#,
+    );
+    let render = |body: serde_json::Value| {
+        let event = json!({ "body": body });
+        workflow.steps[0].render(&Context { event: &event, ..Context::default() })
+    };
+    let Ok(Call::Http(call)) = render(json!({ "host": "h.example:8080", "id": "../é&", "header": "v" }))
+    else {
+        panic!("no http call")
+    };
+    assert_eq!(call.url, "https://h.example:8080/a/..%2F%C3%A9%26?q=..%2F%C3%A9%26&x%20y=..%2F%C3%A9%26#f");
+    assert_eq!(call.method, "POST");
+    assert_eq!(call.body.as_deref(), Some("a=..%2F%C3%A9%26&b=1%202"));
+    assert!(
+        call.headers.contains(&("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()))
+    );
+    for (body, part) in [
+        (json!({ "host": "evil.example/x?", "id": "1", "header": "v" }), "host"),
+        (json!({ "host": "a@b", "id": "1", "header": "v" }), "host"),
+        (json!({ "host": "h", "id": "..", "header": "v" }), "dots"),
+        (json!({ "host": "h", "id": null, "header": "v" }), "empty"),
+        (json!({ "host": "h", "id": "1", "header": "a\r\nb: c" }), "control"),
+    ] {
+        let error = render(body).unwrap_err();
+        assert!(error.message.contains(part) && error.step.as_deref() == Some("step-1"), "{error}");
+    }
+}
+
+#[test]
+fn jq_gets_the_context_without_secrets() {
+    let workflow = good("name: w\non: { event: a }\nsteps: [{ jq: .event }]\n");
+    let (event, secrets) = (json!({ "id": 1 }), [("A".to_owned(), "s3cret".to_owned())].into());
+    let context = Context { event: &event, secrets: &secrets, ..Context::default() };
+    let Ok(Call::Jq(call)) = workflow.steps[0].render(&context) else { panic!("no jq call") };
+    assert_eq!(call.input["event"], event);
+    assert!(!call.input.to_string().contains("s3cret"));
+}
+
+/// A text with one stretch cut out, doubled or replaced.
+fn damaged() -> impl Strategy<Value = String> {
+    let texts = prop::sample::select(vec![PAID, include_str!("../../tests/valid/everything.yaml")]);
+    (texts, any::<prop::sample::Index>(), 0..40_usize, "\\PC{0,6}|[-:{}\\[\\]&*!|>'\"%@`#,?\\n\\t ]{1,6}")
+        .prop_map(|(text, start, length, patch)| {
+            let letters: Vec<char> = text.chars().collect();
+            let start = start.index(letters.len());
+            let end = (start + length).min(letters.len());
+            letters[..start].iter().chain(&patch.chars().collect::<Vec<_>>()).chain(&letters[end..]).collect()
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,300}|(\\PC|\\n|\\t|[-:{}\\[\\]&*!|>'\"%@`#,?]){0,200}") {
+        for format in [Format::Yaml, Format::Toml, Format::Json] {
+            let checked = check("t", &text, format);
+            prop_assert_eq!(checked.workflow.is_none(), checked.findings.iter().any(|f| f.severity == Severity::Error));
+        }
+    }
+
+    #[test]
+    fn no_damage_makes_it_panic(text in damaged()) {
+        for finding in check("t", &text, Format::Yaml).findings {
+            prop_assert!(finding.line as usize <= text.lines().count() + 1, "{finding:?}");
+            prop_assert!(!finding.message.is_empty());
+        }
+        let _unused = check("t", &text, Format::Toml);
+    }
 }

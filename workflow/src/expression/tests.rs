@@ -253,3 +253,16 @@ proptest! {
         prop_assert_eq!(path, program);
     }
 }
+
+#[test]
+fn the_reference_lists_filters_tests_functions_and_fields() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/workflow-language.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let words: std::collections::HashSet<_> =
+        text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+    let fields = Root::ALL.iter().filter_map(|root| root.fields()).flatten();
+    let known = filters().iter().chain(test_names()).chain(fields).chain(crate::context::STEP_FIELDS);
+    for word in known.copied().chain(functions()).chain(Root::ALL.iter().map(|root| root.as_str())) {
+        assert!(words.contains(word), "`{word}` is not in the reference");
+    }
+}

@@ -73,7 +73,7 @@ pub(crate) static WORKFLOW: Object = Object {
 };
 
 static TRIGGERS: Object = Object {
-    noun: "the triggers",
+    noun: "`on`",
     keys: &[
         key(
             "webhook",

@@ -72,3 +72,75 @@ pub(crate) struct Key {
     /// What it is for, in one sentence.
     pub(crate) doc: &'static str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(shape: &Shape, out: &mut Vec<&'static str>) {
+        match shape {
+            Shape::List(inner, _) | Shape::OneOrMany(inner, _) | Shape::NoneOrMany(inner, _) => {
+                keys(inner, out);
+            }
+            Shape::Map(inner) | Shape::Optional(inner) => keys(inner, out),
+            Shape::Object(table) => {
+                for key in table.keys {
+                    out.push(key.name);
+                    keys(&key.shape, out);
+                }
+            }
+            Shape::Text
+            | Shape::Pattern(_)
+            | Shape::Scalar
+            | Shape::Duration
+            | Shape::Boolean
+            | Shape::Whole(..)
+            | Shape::Word(_)
+            | Shape::Json => {}
+        }
+    }
+
+    #[test]
+    fn the_reference_describes_every_key() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/workflow-language.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut names = Vec::new();
+        keys(&Shape::Object(&WORKFLOW), &mut names);
+        assert!(names.len() > 60, "only {} keys", names.len());
+        let missing: Vec<_> = names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
+        assert!(missing.is_empty(), "not in the reference: {missing:?}");
+    }
+
+    #[test]
+    fn planned_keys_and_habits_are_no_keys() {
+        let mut tables = vec![&WORKFLOW];
+        while let Some(table) = tables.pop() {
+            let is_key = |name: &str| table.keys.iter().any(|key| key.name == name);
+            for planned in table.planned {
+                assert!(!is_key(planned), "{planned} is a key of {}", table.noun);
+            }
+            for (habit, meant) in table.habits {
+                assert!(!is_key(habit), "{habit} is a key of {}", table.noun);
+                assert!(
+                    is_key(meant) || table.planned.contains(meant),
+                    "{meant} is nothing in {}",
+                    table.noun
+                );
+            }
+            for key in table.keys {
+                let mut shape = &key.shape;
+                while let Shape::List(inner, _)
+                | Shape::OneOrMany(inner, _)
+                | Shape::NoneOrMany(inner, _)
+                | Shape::Map(inner)
+                | Shape::Optional(inner) = shape
+                {
+                    shape = inner;
+                }
+                if let Shape::Object(inner) = shape {
+                    tables.push(inner);
+                }
+            }
+        }
+    }
+}

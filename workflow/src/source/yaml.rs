@@ -64,6 +64,7 @@ fn bytes(span: Span) -> Range<usize> {
 
 impl Builder<'_, '_> {
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Stop> {
+        let tagged = span.tag_span().map(bytes);
         let span = bytes(span);
         match event {
             Event::DocumentStart(..) => {
@@ -75,17 +76,17 @@ impl Builder<'_, '_> {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), &span)?;
+                self.refuse_tag(tag.is_some(), tagged.as_ref().unwrap_or(&span))?;
                 self.count(1, &span)?;
                 let value = if style == ScalarStyle::Plain { plain(&text) } else { Scalar::Text };
-                self.place(Node::scalar(span, &text, value), anchor);
+                self.place(Node::scalar(span, &text, value), anchor)?;
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), &span)?;
+                self.refuse_tag(tag.is_some(), tagged.as_ref().unwrap_or(&span))?;
                 self.enter(span, anchor, Content::List(Vec::new()))?;
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), &span)?;
+                self.refuse_tag(tag.is_some(), tagged.as_ref().unwrap_or(&span))?;
                 self.enter(span, anchor, Content::Mapping(Vec::new(), None))?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -95,7 +96,7 @@ impl Builder<'_, '_> {
                         Content::Mapping(fields, _) => Kind::Mapping(fields),
                     };
                     let node = Node { span: open.start..span.end.max(open.start), kind };
-                    self.place(node, open.anchor);
+                    self.place(node, open.anchor)?;
                 }
             }
             Event::Alias(anchor) => {
@@ -108,7 +109,7 @@ impl Builder<'_, '_> {
                 if self.open.len() + depth(&node) > MAX_DEPTH {
                     return self.too_deep(span);
                 }
-                self.place(node, 0);
+                self.place(node, 0)?;
             }
             _ => {}
         }
@@ -150,7 +151,7 @@ impl Builder<'_, '_> {
     }
 
     /// Puts a whole value where it belongs.
-    fn place(&mut self, node: Node, anchor: usize) {
+    fn place(&mut self, node: Node, anchor: usize) -> Result<(), Stop> {
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -169,8 +170,10 @@ impl Builder<'_, '_> {
                 if &*text == "<<" {
                     let message = "merge keys are not supported".to_owned();
                     let help = Some("repeat the keys, or use an anchor for the whole value".to_owned());
-                    self.findings.error("yaml-merge", node.span.clone(), message, help);
-                } else if fields.iter().any(|(other, _)| other.text == text) {
+                    self.findings.error("yaml-merge", node.span, message, help);
+                    return Err(Stop);
+                }
+                if fields.iter().any(|(other, _)| other.text == text) {
                     let message = format!("the key `{text}` is there twice");
                     self.findings.error("duplicate-key", node.span.clone(), message, None);
                 }
@@ -182,6 +185,7 @@ impl Builder<'_, '_> {
                 }
             }
         }
+        Ok(())
     }
 }
 
