@@ -16,7 +16,7 @@ pub(super) enum Kind {
     Public,
     /// This machine.
     Loopback,
-    /// A network of an organisation or a provider: RFC 1918, RFC 6598, RFC 4193.
+    /// A network inside, of a company or a provider: RFC 1918, RFC 6598, RFC 4193.
     Private,
     /// Link-local, multicast, translation, documentation and the rest that no request belongs to.
     Reserved,
