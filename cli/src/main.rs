@@ -1,2 +1,35 @@
-//! Being built.
-fn main() {}
+//! The `tenantry` binary: the daemon, the runner, the dashboard and the command line in one file to copy.
+//!
+//! [`commands`] has one file a command; each calls the daemon through a [`session`] and writes through [`output`].
+//! Must never happen here: a decision about a tenant's data. The daemon decides; this shows and asks.
+
+mod commands;
+mod exit;
+mod failure;
+mod input;
+mod invocation;
+mod moment;
+mod output;
+mod place;
+mod session;
+mod socket;
+mod state;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use invocation::Invocation;
+
+fn main() -> ExitCode {
+    let Invocation { global, command } = Invocation::parse();
+    let output = global.output();
+    match command.run(&global, output) {
+        Ok(code) => code,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit().into()
+        }
+    }
+}

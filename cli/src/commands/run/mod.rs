@@ -1,0 +1,197 @@
+//! `tenantry run`: what workflows did, step by step, and what they wrote.
+
+mod follow;
+mod view;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use tenantry_protocol::path::Operation;
+use tenantry_protocol::printable::printable;
+use tenantry_protocol::run::{LogLine, LogQuery, RunQuery, RunView, StepView};
+use tenantry_protocol::state::RunState;
+
+use crate::exit::Exit;
+use crate::failure::{Ended, Failure};
+use crate::session::{Paging, Session};
+
+pub(crate) use follow::{follow_to_end, wait};
+
+/// See runs, their steps and log lines; wait for them or cancel them
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tenantry -t acme run list --state failed
+  tenantry -t acme run show run_…
+  tenantry -t acme run logs run_… --follow
+  tenantry -t acme run wait run_… --timeout 5m && deploy")]
+pub(crate) struct Run {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// List runs, newest first
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
+Examples:
+  tenantry -t acme run list
+  tenantry -t acme run list --workflow paid-invoices --state failed
+  tenantry -t acme run list --all -o jsonl"
+    )]
+    List {
+        /// Only runs of this workflow
+        #[arg(long, value_name = "NAME")]
+        workflow: Option<String>,
+        /// Only runs in this state: queued, running, succeeded, failed, cancelled, timed-out
+        #[arg(long)]
+        state: Option<RunState>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Show a run: its steps, and the time it spent in each stage
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run show run_…
+  tenantry -t acme run show run_… -o json | jq .stages")]
+    Show {
+        /// The run's id
+        run: String,
+    },
+    /// Show the steps of a run with their attempts and outputs
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run steps run_…
+  tenantry -t acme run steps run_… -o json | jq '.items[].output'")]
+    Steps {
+        /// The run's id
+        run: String,
+    },
+    /// Show what a run wrote
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run logs run_…
+  tenantry -t acme run logs run_… --step book
+  tenantry -t acme run logs run_… --follow -o jsonl")]
+    Logs {
+        /// The run's id
+        run: String,
+        /// Only lines of this step
+        #[arg(long, value_name = "ID")]
+        step: Option<String>,
+        /// Go on with new lines until the run has ended
+        #[arg(short, long)]
+        follow: bool,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Cancel a run
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run cancel run_…
+  tenantry -t acme run list --state running -o name | xargs -n1 tenantry -t acme run cancel")]
+    Cancel {
+        /// The run's id
+        run: String,
+    },
+    /// Wait until a run has ended; the exit code says how
+    ///
+    /// 0: it succeeded. 5: it failed, was cancelled or timed out. 7: --timeout passed first. 8: with --no-wait, it has
+    /// not ended yet.
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run wait run_…
+  tenantry -t acme run wait run_… --timeout 10m && echo done
+  tenantry -t acme run wait run_… --no-wait; test $? -eq 8 && echo 'still running'")]
+    Wait {
+        /// The run's id
+        run: String,
+        /// Only look
+        #[arg(long)]
+        no_wait: bool,
+    },
+}
+
+impl Run {
+    pub(crate) async fn run(self, session: &Session) -> Ended {
+        let output = session.output;
+        let tenant = session.tenant().await?;
+        match self.verb {
+            Verb::List { workflow, state, paging } => {
+                let query = |limit, after| RunQuery { workflow: workflow.clone(), state, limit, after };
+                let page =
+                    session.pages::<RunView, _>(Operation::RunList, &[&tenant], &paging, query).await?;
+                output.list(&page)?;
+            }
+            Verb::Show { run } => {
+                let run: RunView = session.get(Operation::RunGet, &[&tenant, &run], &()).await?;
+                view::show(output, &run)?;
+            }
+            Verb::Steps { run } => steps(session, &tenant, &run).await?,
+            Verb::Logs { run, step, follow: true, .. } => {
+                output.must_stream()?;
+                follow::logs(session, &tenant, &run, step.as_deref()).await?;
+            }
+            Verb::Logs { run, step, follow: false, paging } => {
+                logs(session, &tenant, &run, step, &paging).await?;
+            }
+            Verb::Cancel { run } => {
+                session.send::<Value>(Operation::RunCancel, &[&tenant, &run], &()).await?;
+                output.note(&format!("cancelled {run}"));
+            }
+            Verb::Wait { run, no_wait: true } => {
+                let run: RunView = session.get(Operation::RunGet, &[&tenant, &run], &()).await?;
+                view::show(output, &run)?;
+                return Ok(view::exit(run.state));
+            }
+            Verb::Wait { run, no_wait: false } => {
+                let run = wait(session, &tenant, &run).await?;
+                view::show(output, &run)?;
+                return Ok(view::exit(run.state));
+            }
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// Shows a run that has ended; the exit code says how.
+pub(crate) fn ended(session: &Session, run: &RunView) -> Ended {
+    view::show(session.output, run)?;
+    Ok(view::exit(run.state))
+}
+
+async fn steps(session: &Session, tenant: &str, run: &str) -> Result<(), Failure> {
+    let query = |limit, after| tenantry_protocol::page::PageQuery { limit, after };
+    let path = [tenant, run];
+    let page = session.pages::<StepView, _>(Operation::RunSteps, &path, &Paging::all(), query).await?;
+    if session.output.is_human() {
+        view::steps(session.output, &page.items)
+    } else {
+        session.output.list(&page)
+    }
+}
+
+async fn logs(
+    session: &Session,
+    tenant: &str,
+    run: &str,
+    step: Option<String>,
+    paging: &Paging,
+) -> Result<(), Failure> {
+    let query = |limit, after| LogQuery { follow: false, step: step.clone(), limit, after };
+    let page = session.pages::<LogLine, _>(Operation::RunLogs, &[tenant, run], paging, query).await?;
+    let output = session.output;
+    if !output.is_human() {
+        return output.list(&page);
+    }
+    for line in &page.items {
+        output.raw(&view::log_line(line, output.colour_out()))?;
+    }
+    match &page.next {
+        Some(next) => output.note(&format!("there is more: --after {}, or --all", printable(next))),
+        None if page.items.is_empty() => output.note("this run wrote nothing"),
+        None => {}
+    }
+    Ok(())
+}

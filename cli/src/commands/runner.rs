@@ -1,0 +1,26 @@
+//! `tenantry runner`: the process in which untrusted code executes. The daemon starts it; people do not.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Args;
+use tenantry_runner::Mode;
+
+use crate::failure::Failure;
+
+/// Host untrusted code in a sandbox; the daemon starts this by itself
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub(crate) struct Runner {
+    /// Which part of the runner this process plays
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+}
+
+impl Runner {
+    /// Plays the part to its end; nothing may have started a thread before.
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let mode = Mode::parse(self.words).map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(tenantry_runner::main(mode))
+    }
+}

@@ -1,0 +1,51 @@
+//! Checking files without a daemon: the same check that the daemon makes when they are applied.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tenantry_protocol::error::{Finding, Severity};
+use tenantry_workflow::Format;
+
+use super::files;
+use crate::exit::Exit;
+use crate::failure::{Ended, finding_text};
+use crate::output::Output;
+
+/// What the check of all files found.
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    files: usize,
+    findings: Vec<Finding>,
+}
+
+pub(super) fn check(output: Output, paths: &[PathBuf]) -> Ended {
+    let texts = files::read(paths)?;
+    let mut report = Report { ok: true, files: texts.len(), findings: Vec::new() };
+    for text in texts {
+        let checked = tenantry_workflow::check(&text.name, &text.text, Format::of_path(&text.name));
+        report.ok &= checked.workflow.is_some();
+        report.findings.extend(checked.findings);
+    }
+    output.machine(&report, if report.ok { "ok" } else { "invalid-workflow" }, || {
+        for finding in &report.findings {
+            output.raw(&format!("{}\n", finding_text(finding, output.colour_out())))?;
+        }
+        output.line(&summary(&report))
+    })?;
+    Ok(if report.ok { Exit::Ok } else { Exit::Failed })
+}
+
+fn summary(report: &Report) -> String {
+    let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
+    let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let errors = count(Severity::Error);
+    let warnings = count(Severity::Warning);
+    let files = plural(report.files, "file");
+    match (errors, warnings) {
+        (0, 0) => format!("{files}, all well"),
+        (0, _) => format!("{files}, {}", plural(warnings, "warning")),
+        (_, 0) => format!("{files}, {}", plural(errors, "error")),
+        _ => format!("{files}, {}, {}", plural(errors, "error"), plural(warnings, "warning")),
+    }
+}
