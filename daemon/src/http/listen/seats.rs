@@ -173,6 +173,7 @@ mod tests {
         assert!(seats.take(&user(1001)).is_ok());
         drop(seat);
         assert!(seats.take(&user(1000)).is_ok());
-        assert_eq!((seats.lock().all, seats.lock().by_share.len()), (0, 0));
+        let taken = seats.lock();
+        assert_eq!((taken.all, taken.by_share.len()), (0, 0));
     }
 }
