@@ -1,4 +1,13 @@
-//! Things of the protocol for tests.
+//! Things of the protocol, and whole models, for tests.
+
+use crate::message::{Access, Answer, LinkState, Message, Trouble};
+use crate::model::Model;
+use crate::model::update::update;
+use tenantry_protocol::error::ErrorCode;
+use tenantry_protocol::feed::{Change, FeedItem};
+use tenantry_protocol::health::{HealthState, Status, TaskView, TenantCounts};
+use tenantry_protocol::permission::Role;
+use tenantry_protocol::run::StageTimes;
 
 use tenantry_protocol::id::{EventId, RunId, TenantId, WorkflowId};
 use tenantry_protocol::run::{AttemptView, LogLine, LogStream, RunView, StepView};
@@ -71,5 +80,134 @@ pub(crate) fn tenant(n: u8, name: &str) -> TenantStats {
         degraded: false,
         counters: Counters::default(),
         queues: StageName::ALL.iter().map(queue).collect(),
+    }
+}
+
+/// The time of the models below: 2026-11-24 10:00:00 UTC.
+pub(crate) const NOW: i64 = 1_795_514_400_000;
+/// What a tenant could write to mislead an operator: escapes, bidi, tabs, wide characters.
+pub(crate) const HOSTILE: &str =
+    "\u{1b}]52;c;eA==\u{7}\u{1b}[2J\u{202e}gpj.exe\t世界\u{200b}\u{9b}31m\r\nend";
+
+/// A run's id of that time, the same in every test.
+pub(crate) fn run_id(ms: i64, n: u8) -> RunId {
+    let mut bytes = [n; 16];
+    bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
+    RunId::from_bytes(bytes)
+}
+
+/// A model that got these messages.
+pub(crate) fn model(messages: impl IntoIterator<Item = Message>) -> Model {
+    let mut model = Model::new(NOW, jiff::tz::TimeZone::UTC, None);
+    for message in messages {
+        update(&mut model, NOW, message);
+    }
+    model
+}
+
+/// The operator of the host.
+pub(crate) fn host_access() -> Access {
+    Access { principal: "root".to_owned(), role: Role::HostAdmin, tenant: None }
+}
+
+/// A host that is not quite well.
+pub(crate) fn status() -> Status {
+    let task = TaskView { name: "stage-action".to_owned(), restarts: 3, last_error: Some("disk".to_owned()) };
+    Status {
+        state: HealthState::Serving,
+        version: "0.1.0".to_owned(),
+        pid: 4711,
+        started_at: NOW - 3_600_000,
+        data: "/var/lib/tenantry".to_owned(),
+        socket: "/run/tenantry/api.sock".to_owned(),
+        ingress: "127.0.0.1:8080".to_owned(),
+        public_url: "http://127.0.0.1:8080".to_owned(),
+        tenants: TenantCounts { total: 3, degraded: 1, quarantined: 0 },
+        memory_bytes: 40 << 20,
+        degraded_tasks: vec![task],
+        tasks: 12,
+        sandbox: vec!["no-new-privs".to_owned()],
+    }
+}
+
+/// Three tenants, one of them degraded and behind.
+pub(crate) fn tenants() -> Vec<TenantStats> {
+    let mut acme = tenant(1, "acme");
+    acme.counters = Counters {
+        events_accepted: 12_345,
+        runs_started: 12_340,
+        runs_succeeded: 12_300,
+        runs_failed: 3,
+        attempts: 13_000,
+        notifications_delivered: 12_290,
+        ..Counters::default()
+    };
+    let mut globex = tenant(2, "globex");
+    globex.degraded = true;
+    globex.counters.events_refused = 7;
+    globex.queues[1] =
+        QueueView { stage: StageName::Action, ready: 1_200, leased: 16, dead: 2, oldest_ms: 61_000 };
+    vec![globex, acme, tenant(3, "initech")]
+}
+
+/// A change that the feed tells of a run.
+pub(crate) fn run_item(
+    tenant: u8,
+    id: RunId,
+    workflow: &str,
+    state: RunState,
+    error: Option<&str>,
+) -> Message {
+    let change =
+        Change::Run { run: id, workflow: workflow.to_owned(), state, error: error.map(str::to_owned) };
+    Message::Feed(FeedItem { at: NOW, tenant: Some(TenantId::from_bytes([tenant; 16])), change })
+}
+
+/// The messages after which the overview is full.
+pub(crate) fn overview() -> Vec<Message> {
+    let mut messages = vec![
+        Message::Access(host_access()),
+        Message::Link(LinkState::Live),
+        Message::Answer(Answer::Stats { host: Some(Box::new(status())), tenants: tenants() }),
+        Message::Answer(Answer::Runs { asked: 0, lists: Vec::new() }),
+    ];
+    let states = [RunState::Succeeded, RunState::Failed, RunState::Running, RunState::Queued];
+    for n in 0..12_u8 {
+        let state = states[usize::from(n) % 4];
+        let error = (state == RunState::Failed).then_some("action-failed: the receiver answered 503");
+        let id = run_id(NOW - i64::from(12 - n) * 1_500, n);
+        messages.push(run_item(n % 3 + 1, id, "order-paid", state, error));
+    }
+    messages
+}
+
+/// A run that retries its second step.
+pub(crate) fn running(id: RunId) -> RunView {
+    let mut view = run_view(id, "order-paid", RunState::Running);
+    (view.accepted_at, view.created_at) = (NOW - 20_005, NOW - 20_000);
+    view.started_at = Some(NOW - 19_990);
+    view.stages = Some(StageTimes { trigger_ms: 5, ..StageTimes::default() });
+    let mut fetch = step_view("fetch", StepState::Succeeded);
+    (fetch.attempt, fetch.started_at, fetch.ended_at) = (1, Some(NOW - 19_990), Some(NOW - 15_000));
+    fetch.attempts =
+        vec![AttemptView { outcome: "succeeded".to_owned(), ..attempt(1, NOW - 19_990, NOW - 15_000) }];
+    let mut charge = step_view("charge", StepState::Retrying);
+    (charge.index, charge.attempt, charge.started_at) = (1, 2, Some(NOW - 15_000));
+    charge.error = Some("egress-denied: 10.0.0.1 is private".to_owned());
+    charge.attempts = vec![attempt(1, NOW - 15_000, NOW - 14_000), attempt(2, NOW - 9_000, NOW - 8_500)];
+    charge.attempts[1].error = Some("egress-denied: 10.0.0.1 is private".to_owned());
+    let mut tell = step_view("tell", StepState::Pending);
+    tell.index = 2;
+    view.steps = vec![fetch, charge, tell];
+    view
+}
+
+/// Why nothing is reached.
+pub(crate) fn unreachable() -> Trouble {
+    let code = ErrorCode::DaemonUnreachable;
+    Trouble {
+        code,
+        detail: "no daemon answers on /run/tenantry/api.sock".to_owned(),
+        hint: code.remedy().to_owned(),
     }
 }

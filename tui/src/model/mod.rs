@@ -10,6 +10,8 @@ pub mod refresh;
 pub mod run;
 pub mod runs;
 pub mod tenants;
+#[cfg(test)]
+mod tests;
 pub mod update;
 
 use jiff::tz::TimeZone;

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::paint;
 use super::theme::Theme;
-use crate::keymap;
+use crate::keymap::{self, Binding};
 use crate::model::{Mode, Model, OverviewPane};
 
 /// Its lines.
@@ -41,9 +41,19 @@ fn status(area: Rect, buf: &mut Buffer, model: &Model, theme: &Theme) {
     }
 }
 
+/// As many keys as fit, in the order of the table; the last two, which lead on, always.
 fn keys(area: Rect, buf: &mut Buffer, model: &Model, theme: &Theme) {
+    let all: Vec<&Binding> = keymap::bindings(model.context()).filter(|b| !b.bar.is_empty()).collect();
+    let width = |binding: &Binding| binding.keys.len() + binding.bar.len() + 3;
+    let (rest, last) = all.split_at(all.len().saturating_sub(2));
+    let mut room = usize::from(area.width).saturating_sub(last.iter().map(|binding| width(binding)).sum());
+    let fitting = rest.iter().take_while(|binding| {
+        let fits = width(binding) <= room;
+        room = room.saturating_sub(width(binding));
+        fits
+    });
     let mut spans = Vec::new();
-    for binding in keymap::bindings(model.context()).filter(|binding| !binding.bar.is_empty()) {
+    for binding in fitting.chain(last) {
         spans.push(Span::styled(binding.keys, theme.title));
         spans.push(Span::styled(format!(" {}  ", binding.bar), theme.dim));
     }

@@ -9,6 +9,8 @@ pub mod overlay;
 pub mod paint;
 pub mod panes;
 pub mod table;
+#[cfg(test)]
+pub(crate) mod tests;
 pub mod theme;
 pub mod words;
 
@@ -25,12 +27,10 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: &Theme) {
     let body = header::draw(area, buf, model, theme);
     let (body, foot) = split_off_bottom(body, footer::HEIGHT);
     match (&model.mode, &model.run) {
+        (Mode::Chooser(chooser), _) => overlay::chooser::draw(body, buf, model, chooser, theme),
         (Mode::Help { top }, _) => overlay::help::draw(body, buf, model, *top, theme),
         (_, Some(run)) => panes::run::draw(body, buf, model, run, theme),
         (_, None) => panes::overview::draw(body, buf, model, theme),
-    }
-    if let Mode::Chooser(chooser) = &model.mode {
-        overlay::chooser::draw(body, buf, model, chooser, theme);
     }
     footer::draw(foot, buf, model, theme);
 }

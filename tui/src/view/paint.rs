@@ -52,6 +52,21 @@ pub fn fit(text: &str, width: u16) -> String {
     cut
 }
 
+/// Cuts our own words into lines, between words where that is possible.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Draws a heading with a rule behind it; what is left of the area.
 pub fn heading(area: Rect, buf: &mut Buffer, title: &[Span<'static>], focused: bool, theme: &Theme) -> Rect {
     if area.height == 0 {
@@ -87,6 +102,12 @@ mod tests {
         assert_eq!(fit("世界", 4), "世界");
         assert_eq!(fit("a\tb\u{1b}[31m", 20), "a  b\\u{1b}[31m");
         assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn our_words_wrap_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("immense", 3), ["immense"]);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! What lies over the panes for a moment.
+//! What stands in place of the panes for a moment.
 
 pub mod chooser;
 pub mod help;

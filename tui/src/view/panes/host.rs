@@ -29,8 +29,8 @@ fn host_parts(host: &Status, model: &Model, theme: &Theme) -> Vec<Span<'static>>
     let counts = host.tenants;
     let mut parts = vec![paint::span(host.state.as_str(), state)];
     // What needs a look stands first: the line may be cut.
-    parts.extend(some(counts.quarantined, "quarantined", theme.bad));
-    parts.extend(some(counts.degraded, "degraded", theme.warn));
+    parts.extend(some(counts.quarantined, "tenants quarantined", theme.bad));
+    parts.extend(some(counts.degraded, "tenants degraded", theme.warn));
     if let Some(task) = host.degraded_tasks.first() {
         let why = task.last_error.as_deref().unwrap_or("no reason given");
         let more = host.degraded_tasks.len() - 1;

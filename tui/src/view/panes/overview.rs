@@ -9,7 +9,7 @@ use crate::view::paint;
 use crate::view::theme::Theme;
 
 /// From this width on, the queues stand beside the tenants.
-const WIDE: u16 = 110;
+const WIDE: u16 = 150;
 /// From this height on, the queues have a pane of their own.
 const TALL: u16 = 24;
 /// Width of the queues beside the tenants.

@@ -28,7 +28,7 @@ pub fn draw(area: Rect, buf: &mut Buffer, model: &Model, run: &OpenRun, theme: &
         paint::text(area, buf, &format!("error: {error}"), theme.bad);
         area = paint::below(area, 1);
     }
-    area = stages::draw(area, buf, view, theme);
+    area = stages::draw(area, buf, view, model.now, theme);
 
     let count = (view.steps.len().clamp(1, 1_000)) as u16;
     let height = (count + 2).min((area.height / 2).max(4)).min(area.height);

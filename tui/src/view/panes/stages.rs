@@ -14,20 +14,26 @@ use crate::view::{paint, words};
 struct Part {
     stage: StageName,
     ms: Option<i64>,
+    /// Whether it is under way, so that the time grows.
+    open: bool,
     shade: &'static str,
     style: Style,
 }
 
 /// Draws the bar and its legend, if the daemon told the times; what is left of the area.
-pub fn draw(area: Rect, buf: &mut Buffer, view: &RunView, theme: &Theme) -> Rect {
+pub fn draw(area: Rect, buf: &mut Buffer, view: &RunView, now: i64, theme: &Theme) -> Rect {
     let Some(times) = view.stages else { return area };
-    let part = |stage, ms, shade, style| Part { stage, ms, shade, style };
-    let parts = [
+    let part = |stage, ms, shade, style| Part { stage, ms, open: false, shade, style };
+    let mut parts = [
         part(StageName::Trigger, Some(times.trigger_ms), "█", theme.busy),
         part(StageName::Action, times.action_ms, "▓", theme.good),
         part(StageName::Logging, times.logging_ms, "▒", theme.warn),
         part(StageName::Notification, times.notification_ms, "░", theme.text),
     ];
+    if !view.state.is_terminal() && times.action_ms.is_none() {
+        parts[1].ms = Some(now.saturating_sub(view.created_at).max(0));
+        parts[1].open = true;
+    }
     let widths = widths(&parts.each_ref().map(|part| part.ms.unwrap_or(0)), area.width);
     let bar = parts.iter().zip(widths);
     let bar: Vec<_> =
@@ -35,7 +41,11 @@ pub fn draw(area: Rect, buf: &mut Buffer, view: &RunView, theme: &Theme) -> Rect
     paint::line(area, buf, &Line::from(bar));
     let mut legend = Vec::new();
     for part in &parts {
-        let time = part.ms.map_or_else(|| "-".to_owned(), words::duration);
+        let time = match part.ms {
+            Some(ms) if part.open => format!("{}…", words::seconds(ms)),
+            Some(ms) => words::duration(ms),
+            None => "-".to_owned(),
+        };
         legend.push(Span::styled(part.shade, part.style));
         legend.push(paint::span(&format!(" {} {time}  ", part.stage), theme.text));
     }
