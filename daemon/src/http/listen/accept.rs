@@ -56,7 +56,7 @@ pub async fn serve<S, F, B>(
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     let seats = Seats::new(&limits);
-    let house = Arc::new(House { clock: clock.clone(), limits, stop: stop.clone(), service });
+    let house = Arc::new(House { limits, stop: stop.clone(), service });
     let mut pause = Duration::ZERO;
     loop {
         let accepted = tokio::select! {

@@ -16,33 +16,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 
 use super::timer::Counted;
 use super::{ListenLimits, PeerInfo};
-use crate::clock::Clock;
 use crate::supervise::Stop;
-
-/// A stream of which one can wait for the first byte without reading it.
-pub(super) trait Peek: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    fn readable(&self) -> impl Future<Output = std::io::Result<()>> + Send;
-}
-
-impl Peek for TcpStream {
-    fn readable(&self) -> impl Future<Output = std::io::Result<()>> + Send {
-        Self::readable(self)
-    }
-}
-
-impl Peek for UnixStream {
-    fn readable(&self) -> impl Future<Output = std::io::Result<()>> + Send {
-        Self::readable(self)
-    }
-}
 
 /// What every connection of a listener needs.
 pub(super) struct House<S> {
-    pub(super) clock: Clock,
     pub(super) limits: ListenLimits,
     pub(super) stop: Stop,
     pub(super) service: S,
@@ -50,20 +30,20 @@ pub(super) struct House<S> {
 
 impl<S> House<S> {
     /// Serves one connection until it ends, is silent for too long, or the drain finds it idle.
-    pub(super) async fn serve<F, B>(self: Arc<Self>, stream: impl Peek, peer: Arc<PeerInfo>)
-    where
+    pub(super) async fn serve<F, B>(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Arc<PeerInfo>,
+    ) where
         S: Fn(Request<Incoming>, Arc<PeerInfo>) -> F,
         F: Future<Output = Response<B>>,
         B: Body<Data = Bytes> + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        if !self.speaks(&stream).await {
-            return;
-        }
         let stream = Counted::new(stream);
         let mut builder = http1::Builder::new();
         builder
-            .timer(stream.timer(self.limits.header_timeout))
+            .timer(stream.timer(self.limits.first_byte_timeout, self.limits.header_timeout))
             .header_read_timeout(self.limits.idle_timeout)
             .max_header_size(self.limits.header_bytes)
             .max_headers(self.limits.max_headers);
@@ -82,16 +62,6 @@ impl<S> House<S> {
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "connection ended early");
-        }
-    }
-
-    /// Waits for the first byte.
-    async fn speaks(&self, stream: &impl Peek) -> bool {
-        let readable = self.clock.timeout(self.limits.first_byte_timeout, stream.readable());
-        tokio::select! {
-            biased;
-            readable = readable => matches!(readable, Ok(Ok(()))),
-            () = self.stop.cancelled() => false,
         }
     }
 }

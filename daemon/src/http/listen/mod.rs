@@ -14,6 +14,8 @@ mod connection;
 mod peer;
 mod seats;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 use std::time::Duration;

@@ -163,12 +163,12 @@ pub fn inherited() -> Result<Inherited> {
 }
 
 /// A second descriptor of the same open socket, which is ours to close.
-fn own(number: i32) -> io::Result<OwnedFd> {
+pub(super) fn own(number: i32) -> io::Result<OwnedFd> {
     let this = pidfd_open(getpid(), PidfdFlags::empty())?;
     Ok(pidfd_getfd(this, number, PidfdGetfdFlags::empty())?)
 }
 
-fn listener_of(socket: OwnedFd) -> io::Result<Listener> {
+pub(super) fn listener_of(socket: OwnedFd) -> io::Result<Listener> {
     if !socket_acceptconn(socket.as_fd())? {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it does not listen"));
     }

@@ -1,5 +1,5 @@
-//! One timer for two limits. Hyper knows a single time limit from the end of an answer to the end of the next head;
-//! this room cuts it in two: idle until the first byte, then the head's own limit.
+//! One timer for three limits. Hyper knows a single time limit, from the start or the end of an answer to the end of
+//! the next head; this room cuts it: to the connection's first byte, or idle, and from a head's first byte to its end.
 //!
 //! What must never happen here: a head that lives on the idle limit by arriving one byte at a time.
 
@@ -26,9 +26,9 @@ impl<S> Counted<S> {
         Self { stream, arrived: Arc::default() }
     }
 
-    /// The timer that belongs to this stream.
-    pub(super) fn timer(&self, head: Duration) -> HeadTimer {
-        HeadTimer { arrived: Arc::clone(&self.arrived), head }
+    /// The timer that belongs to this stream. What hyper itself asks for is the idle limit.
+    pub(super) fn timer(&self, first_byte: Duration, head: Duration) -> HeadTimer {
+        HeadTimer { arrived: Arc::clone(&self.arrived), first_byte, head }
     }
 }
 
@@ -78,32 +78,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 /// Makes the sleeps that hyper waits for a head with.
 pub(super) struct HeadTimer {
     arrived: Arc<AtomicU64>,
+    first_byte: Duration,
     head: Duration,
 }
 
 impl HeadTimer {
-    fn cut(&self, sleep: Pin<Box<dyn Sleep>>) -> Pin<Box<dyn Sleep>> {
-        Box::pin(HeadSleep {
-            sleep,
-            arrived: Arc::clone(&self.arrived),
-            before: self.arrived.load(Ordering::Relaxed),
-            head: Some(self.head),
-        })
+    fn cut(&self, idle: impl FnOnce(TokioTimer) -> Pin<Box<dyn Sleep>>) -> Pin<Box<dyn Sleep>> {
+        let before = self.arrived.load(Ordering::Relaxed);
+        let timer = TokioTimer::new();
+        let sleep = if before == 0 { timer.sleep(self.first_byte) } else { idle(timer) };
+        Box::pin(HeadSleep { sleep, arrived: Arc::clone(&self.arrived), before, head: Some(self.head) })
     }
 }
 
 impl Timer for HeadTimer {
     fn sleep(&self, span: Duration) -> Pin<Box<dyn Sleep>> {
-        self.cut(TokioTimer::new().sleep(span))
+        self.cut(|timer| timer.sleep(span))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        self.cut(TokioTimer::new().sleep_until(deadline))
+        self.cut(|timer| timer.sleep_until(deadline))
     }
 }
 
 struct HeadSleep {
-    /// First as long as hyper wants, which is the idle limit; from the first byte on the head's limit.
+    /// First until something arrives, from the first byte on the head's limit.
     sleep: Pin<Box<dyn Sleep>>,
     arrived: Arc<AtomicU64>,
     before: u64,
