@@ -33,7 +33,7 @@ use input::Input;
 use link::Link;
 use message::{Effect, Message, Read, Request, Trouble};
 use model::Model;
-use model::update::update;
+use model::update::{settle, update};
 use pace::Pace;
 use terminal::Screen;
 use view::theme::Theme;
@@ -89,7 +89,7 @@ pub async fn run(options: Options) -> Result<(), TuiError> {
         tokio::select! {
             biased;
             _ = &mut input.gone => return Err(TuiError::TerminalLost),
-            () = stop.wait() => return Ok(()),
+            end = stop.wait() => return end,
             event = input.events.recv() => match event {
                 Some(event) => dashboard.terminal_event(event)?,
                 None => return Err(TuiError::TerminalLost),
@@ -143,6 +143,7 @@ impl Dashboard {
         }
         let now = Instant::now();
         if !self.left && self.pace.due(now).is_some_and(|at| at <= now) {
+            settle(&mut self.model);
             self.screen.draw(&self.model)?;
             self.pace.drawn(now, Instant::now());
         }
@@ -206,10 +207,11 @@ impl Stop {
         Ok(Self { terminate: signal(SignalKind::terminate())?, hang_up: signal(SignalKind::hangup())? })
     }
 
-    async fn wait(&mut self) {
+    /// A hang-up means that the terminal is gone or about to be.
+    async fn wait(&mut self) -> Result<(), TuiError> {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
+            _ = self.terminate.recv() => Ok(()),
+            _ = self.hang_up.recv() => Err(TuiError::TerminalLost),
         }
     }
 }

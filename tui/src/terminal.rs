@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
-use crossterm::execute;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
 };
+use crossterm::{execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
@@ -54,7 +54,7 @@ impl Screen {
     /// Shows the model.
     pub fn draw(&mut self, model: &Model) -> Result<(), TuiError> {
         // Bracketed, so that a slow connection shows whole frames.
-        execute!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         let theme = self.theme;
         self.terminal.draw(|frame| view::draw(frame, model, &theme))?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;

@@ -1,5 +1,7 @@
 //! The tenants with their counters and queues.
 
+use std::collections::HashMap;
+
 use tenantry_protocol::feed::Change;
 use tenantry_protocol::id::TenantId;
 use tenantry_protocol::state::{StageName, TenantState};
@@ -11,7 +13,10 @@ use super::filter::Filter;
 /// What is known about the tenants.
 #[derive(Clone, Debug, Default)]
 pub struct Tenants {
+    /// By name.
     rows: Vec<TenantStats>,
+    /// Where each stands in `rows`.
+    places: HashMap<TenantId, usize>,
     /// The selected row.
     pub cursor: Cursor<TenantId>,
     /// Which rows are shown.
@@ -23,6 +28,7 @@ impl Tenants {
     pub fn replace(&mut self, rows: Vec<TenantStats>) {
         self.rows = rows;
         self.rows.sort_by(|a, b| a.name.cmp(&b.name));
+        self.index();
     }
 
     /// Takes a change from the feed. Whether the list itself must be read again.
@@ -37,6 +43,7 @@ impl Tenants {
             (Some(row), None) => {
                 let gone = row.tenant;
                 self.rows.retain(|row| row.tenant != gone);
+                self.index();
             }
             (None, _) => {}
         }
@@ -50,7 +57,11 @@ impl Tenants {
 
     /// The name of a tenant.
     pub fn name(&self, id: TenantId) -> Option<&str> {
-        self.rows.iter().find(|row| row.tenant == id).map(|row| row.name.as_str())
+        self.places.get(&id).and_then(|place| self.rows.get(*place)).map(|row| row.name.as_str())
+    }
+
+    fn index(&mut self) {
+        self.places = self.rows.iter().enumerate().map(|(place, row)| (row.tenant, place)).collect();
     }
 
     /// The rows to show: those of the scope that pass the filter.

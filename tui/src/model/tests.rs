@@ -306,6 +306,9 @@ proptest! {
         for (message, passes) in script {
             now += passes;
             update(&mut model, now, message);
+            if passes > 0 {
+                super::update::settle(&mut model);
+            }
             let ids = model.visible_run_ids();
             prop_assert_eq!(model.runs.cursor.index(&ids).is_some(), !ids.is_empty());
             prop_assert!(model.runs.cursor.index(&ids).is_none_or(|at| at < ids.len()));
@@ -314,8 +317,8 @@ proptest! {
             prop_assert!(model.tenants.cursor.index(&ids).is_none_or(|at| at < ids.len()));
             prop_assert!(model.runs.len() <= runs::RUNS_KEPT);
             prop_assert!(model.wake_at().is_none_or(|at| at <= now + refresh::RETRY_LIMIT_MS));
-            crate::view::tests::assert_safe(&model, width, height);
         }
+        crate::view::tests::assert_safe(&model, width, height);
     }
 }
 

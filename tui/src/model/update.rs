@@ -13,6 +13,8 @@ use crate::message::{Answer, Effect, LinkState, Message, Read, Request};
 /// Takes a message that came at `now` (unix milliseconds) and says what is to be done.
 pub fn update(model: &mut Model, now: i64, message: Message) -> Vec<Effect> {
     model.now = now;
+    // Thousands of feed items may come between two frames; whoever draws settles once.
+    let settles = !matches!(message, Message::Feed(_));
     let mut effects = Vec::new();
     match message {
         Message::Intent(intent) => {
@@ -56,7 +58,9 @@ pub fn update(model: &mut Model, now: i64, message: Message) -> Vec<Effect> {
             }
         }
     }
-    settle(model);
+    if settles {
+        settle(model);
+    }
     effects.extend(reads(model).into_iter().map(Effect::Ask));
     effects
 }
@@ -151,8 +155,9 @@ fn take(model: &mut Model, answer: Answer) {
     }
 }
 
-/// Selections keep to what is shown.
-fn settle(model: &mut Model) {
+/// Selections take note of where they stand in what is shown. Changes nothing that is seen now; it decides which
+/// neighbour is selected when the selected thing goes away.
+pub fn settle(model: &mut Model) {
     let tenants: Vec<TenantId> =
         model.tenants.visible(model.scope.as_deref()).iter().map(|row| row.tenant).collect();
     model.tenants.cursor.settle(&tenants);

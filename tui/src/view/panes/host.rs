@@ -29,8 +29,12 @@ fn host_parts(host: &Status, model: &Model, theme: &Theme) -> Vec<Span<'static>>
     let counts = host.tenants;
     let mut parts = vec![paint::span(host.state.as_str(), state)];
     // What needs a look stands first: the line may be cut.
-    parts.extend(some(counts.quarantined, "tenants quarantined", theme.bad));
-    parts.extend(some(counts.degraded, "tenants degraded", theme.warn));
+    parts.extend(some(
+        counts.quarantined,
+        &format!("{} quarantined", tenants(counts.quarantined)),
+        theme.bad,
+    ));
+    parts.extend(some(counts.degraded, &format!("{} degraded", tenants(counts.degraded)), theme.warn));
     if let Some(task) = host.degraded_tasks.first() {
         let why = task.last_error.as_deref().unwrap_or("no reason given");
         let more = host.degraded_tasks.len() - 1;
@@ -38,7 +42,7 @@ fn host_parts(host: &Status, model: &Model, theme: &Theme) -> Vec<Span<'static>>
         let text = format!("task {} restarted {} times: {why}{more}", task.name, task.restarts);
         parts.push(paint::span(&text, theme.warn));
     }
-    parts.push(paint::span(&format!("{} tenants", counts.total), theme.text));
+    parts.push(paint::span(&format!("{} {}", counts.total, tenants(counts.total)), theme.text));
     parts.push(paint::span(&words::bytes(host.memory_bytes), theme.text));
     let since = words::moment(host.started_at, model.now, &model.zone);
     parts.push(paint::span(&format!("since {since}"), theme.text));
@@ -46,6 +50,10 @@ fn host_parts(host: &Status, model: &Model, theme: &Theme) -> Vec<Span<'static>>
     parts.push(paint::span(&format!("version {}", host.version), theme.dim));
     parts.push(paint::span(&format!("ingress {}", host.ingress), theme.dim));
     parts
+}
+
+const fn tenants(n: u64) -> &'static str {
+    if n == 1 { "tenant" } else { "tenants" }
 }
 
 fn counter_parts(model: &Model, theme: &Theme) -> Vec<Span<'static>> {
