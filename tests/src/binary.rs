@@ -5,8 +5,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-/// Crates whose sources end up in the program.
+/// Where the sources of the program lie.
 const SOURCES: &[&str] = &["cli", "daemon", "protocol", "runner", "tui", "workflow", "migrations", "config"];
+/// The files among them that end up in it.
+const EXTENSIONS: &[&str] = &["rs", "sql", "toml", "json", "yaml"];
 
 /// The path of the program. Builds it first if it is missing or older than its sources.
 ///
@@ -52,7 +54,11 @@ fn fresh() -> std::io::Result<PathBuf> {
 fn newest(path: &Path) -> Option<SystemTime> {
     let meta = path.metadata().ok()?;
     if !meta.is_dir() {
-        return meta.modified().ok();
+        let source = path.extension().and_then(|e| e.to_str()).is_some_and(|e| EXTENSIONS.contains(&e));
+        return if source { meta.modified().ok() } else { None };
+    }
+    if path.ends_with("tests") {
+        return None;
     }
     let entries = std::fs::read_dir(path).ok()?;
     entries.filter_map(Result::ok).filter_map(|entry| newest(&entry.path())).max()

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use tenantry_tests::binary::tenantry;
-use tenantry_tests::daemon::TestDaemon;
+use tenantry_tests::daemon::{TestDaemon, soon};
 use tenantry_tests::tenant::TestTenant;
 
 use crate::workflow;
@@ -24,6 +24,9 @@ impl Shell<'_> {
             .env("XDG_CONFIG_HOME", home.join("config"))
             .env("XDG_STATE_HOME", home.join("state"))
             .env("NO_COLOR", "1")
+            .env_remove("TENANTRY_TENANT")
+            .env_remove("TENANTRY_SOCKET")
+            .env_remove("TENANTRY_KEY_FILE")
             .output()
             .unwrap()
     }
@@ -52,8 +55,9 @@ async fn exit_codes_say_what_kind_of_end_it_was() {
     shell.ends(3, &["tenant", "show", "absent"]);
     shell.ends(3, &["run", "show", "run_01990000000070008000000000000000", "-t", "acme"]);
     shell.ends(6, &["tenant", "create", "acme"]);
-    shell.ends(0, &["run", "start", "good", "-t", "acme", "--wait"]);
-    shell.ends(5, &["run", "start", "bad", "-t", "acme", "--wait"]);
+    shell.ends(0, &["workflow", "run", "good", "-t", "acme", "--wait"]);
+    shell.ends(5, &["workflow", "run", "bad", "-t", "acme", "--wait"]);
+    shell.ends(2, &["workflow", "run", "good"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,6 +96,49 @@ async fn machine_formats_are_whole_and_alone_on_standard_output() {
     assert!(table.contains("acme") && !table.contains('\u{1b}'), "{table}");
     let (_, err) = shell.ends(3, &["tenant", "show", "absent", "-o", "json"]);
     assert!(err.contains("not-found"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_noun_lists_itself_for_people_and_programs() {
+    let daemon = TestDaemon::start().await.unwrap();
+    let acme = TestTenant::start(&daemon, "acme").await.unwrap();
+    acme.inbox_channel("mail").await.unwrap();
+    let notify = "  - { on: [success], channel: mail, message: done }\n";
+    acme.apply(&workflow("job", "  - { id: a, run: \"echo hello\" }\n", notify)).await.unwrap();
+    let run = acme.run("job", serde_json::Value::Null).await.unwrap().id.to_string();
+    acme.ended(&run).await;
+    soon("the notification is delivered", || async { acme.run_view(&run).await.ok()?.notified_at }).await;
+    let shell = Shell { daemon: &daemon };
+    for args in [
+        &["tenant", "list"][..],
+        &["tenant", "show", "acme"],
+        &["tenant", "stats", "acme"],
+        &["workflow", "list"],
+        &["workflow", "show", "job"],
+        &["workflow", "revisions", "job"],
+        &["event", "list"],
+        &["run", "list"],
+        &["run", "show", &run],
+        &["run", "steps", &run],
+        &["run", "logs", &run],
+        &["queue", "list"],
+        &["dead", "list"],
+        &["channel", "list"],
+        &["notification", "list"],
+        &["inbox", "list"],
+        &["secret", "list"],
+        &["key", "list"],
+        &["audit", "list"],
+        &["audit", "verify"],
+        &["status"],
+        &["whoami"],
+    ] {
+        let with = |more: &[&'static str]| [args, &["-t", "acme"], more].concat();
+        let (out, err) = shell.ends(0, &with(&["-o", "json"]));
+        assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{args:?}: {out} {err}");
+        let (out, err) = shell.ends(0, &with(&[]));
+        assert!(!(out + &err).trim().is_empty(), "{args:?} says nothing");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
