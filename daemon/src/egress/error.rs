@@ -6,6 +6,7 @@
 use std::fmt;
 
 use tenantry_protocol::error::ErrorCode;
+use tenantry_workflow::retry::FailureClass;
 
 use crate::error::Error;
 
@@ -116,31 +117,19 @@ impl EgressError {
         }
     }
 
-    /// The word by which a retry policy names this kind of failure.
-    pub const fn class(&self) -> &'static str {
+    /// The kind of failure that retry policies decide by. Only what cannot fare better later is permanent; an
+    /// answer that is not understood may come from something half broken in between.
+    pub const fn failure(&self) -> FailureClass {
         match self {
-            Self::Denied { .. } => "denied",
-            Self::Resolve { .. } => "resolve",
-            Self::Connect { .. } => "connect",
-            Self::Tls { .. } => "tls",
-            Self::Lost { .. } => "lost",
-            Self::Timeout { .. } => "timeout",
-            Self::TooLarge { .. } => "too-large",
-            Self::Protocol { .. } => "protocol",
-            Self::BadUrl { .. } | Self::BadRequest { .. } => "bad-request",
-        }
-    }
-
-    /// Whether the same request may fare better later.
-    pub const fn is_transient(&self) -> bool {
-        match self {
-            Self::Resolve { .. } | Self::Connect { .. } | Self::Lost { .. } | Self::Timeout { .. } => true,
-            Self::Denied { .. }
+            Self::Timeout { .. } => FailureClass::Timeout,
+            Self::Resolve { .. }
+            | Self::Connect { .. }
             | Self::Tls { .. }
-            | Self::TooLarge { .. }
-            | Self::Protocol { .. }
-            | Self::BadUrl { .. }
-            | Self::BadRequest { .. } => false,
+            | Self::Lost { .. }
+            | Self::Protocol { .. } => FailureClass::Connect,
+            Self::Denied { .. } | Self::TooLarge { .. } | Self::BadUrl { .. } | Self::BadRequest { .. } => {
+                FailureClass::Permanent
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use http::HeaderValue;
 
+use tenantry_workflow::retry::FailureClass;
+
 use super::*;
 
 #[tokio::test]
@@ -158,7 +160,7 @@ async fn a_request_that_may_have_been_seen_is_repeated_only_if_that_changes_noth
     egress.send(&loopback(), get(server.url("/first"))).await.unwrap();
     let error =
         egress.send(&loopback(), OutRequest::new(Method::POST, server.url("/again"))).await.unwrap_err();
-    assert!(matches!(error, EgressError::Lost { .. }) && error.is_transient(), "{error}");
+    assert!(matches!(error, EgressError::Lost { .. }) && error.failure() == FailureClass::Connect, "{error}");
     assert_eq!(server.seen().len(), 2, "a POST is not repeated behind the sender's back");
 
     let server = Server::start(|_| Reply::Hangup).await;
@@ -256,7 +258,7 @@ async fn time_runs_out_once_for_everything() {
     clock.advance(1);
     let error = sending.await.unwrap_err();
     assert_eq!(error, EgressError::Timeout { host: "127.0.0.1".to_owned(), after_ms: 30_000 });
-    assert_eq!((error.code(), error.class()), (ErrorCode::ActionTimeout, "timeout"));
+    assert_eq!((error.code(), error.failure()), (ErrorCode::ActionTimeout, FailureClass::Timeout));
     assert_eq!(egress.idle_connections(), 0);
 }
 

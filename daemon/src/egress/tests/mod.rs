@@ -2,6 +2,7 @@
 
 mod corpus;
 mod exchange;
+mod measure;
 mod policy;
 
 use std::collections::HashMap;

@@ -14,6 +14,7 @@ mod tests;
 
 use http::{HeaderMap, HeaderName};
 use tenantry_protocol::error::ErrorCode;
+use tenantry_workflow::Verify;
 
 pub use crate::egress::sign::Algorithm;
 
@@ -84,6 +85,40 @@ impl VerifySpec {
             prefix: String::new(),
             tolerance_ms: DEFAULT_TOLERANCE_MS,
         }
+    }
+}
+
+/// A trigger names a header that no request can carry; the check of the workflow finds this first.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no header name")]
+pub struct BadHeader(String);
+
+impl VerifySpec {
+    /// What the trigger of a workflow demands; `None` where it demands nothing (`scheme: none`).
+    pub fn of_trigger(verify: &Verify) -> Result<Option<Self>, BadHeader> {
+        let scheme = match verify.scheme {
+            tenantry_workflow::Scheme::Github => Scheme::Github,
+            tenantry_workflow::Scheme::StandardWebhooks => Scheme::StandardWebhooks,
+            tenantry_workflow::Scheme::Hmac => Scheme::Hmac,
+            tenantry_workflow::Scheme::Token => Scheme::Token,
+            tenantry_workflow::Scheme::None => return Ok(None),
+        };
+        let header = verify.header.as_deref().map(HeaderName::try_from).transpose();
+        Ok(Some(Self {
+            scheme,
+            header: header.map_err(|_| BadHeader(verify.header.clone().unwrap_or_default()))?,
+            algorithm: match verify.algorithm {
+                tenantry_workflow::Algorithm::Sha1 => Algorithm::Sha1,
+                tenantry_workflow::Algorithm::Sha256 => Algorithm::Sha256,
+                tenantry_workflow::Algorithm::Sha512 => Algorithm::Sha512,
+            },
+            encoding: match verify.encoding {
+                tenantry_workflow::Encoding::Hex => Encoding::Hex,
+                tenantry_workflow::Encoding::Base64 => Encoding::Base64,
+            },
+            prefix: verify.prefix.clone().unwrap_or_default(),
+            tolerance_ms: i64::try_from(verify.tolerance_ms).unwrap_or(i64::MAX),
+        }))
     }
 }
 

@@ -113,15 +113,13 @@ impl<'a> Delivery<'a> {
     pub(super) fn token(&self, spec: &VerifySpec) -> Result<Verified, Refusal> {
         let header = spec.header.clone().unwrap_or(AUTHORIZATION);
         let value = self.one(&header)?;
-        let token = if !spec.prefix.is_empty() {
-            value.strip_prefix(spec.prefix.as_str())
-        } else if header == AUTHORIZATION {
-            value
-                .split_once(' ')
-                .filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"))
-                .map(|(_, token)| token.trim_start_matches(' '))
+        let prefix = spec.prefix.as_str();
+        let is_bearer = prefix.is_empty() || prefix.trim_end().eq_ignore_ascii_case("bearer");
+        let token = if header == AUTHORIZATION && is_bearer {
+            let parts = value.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
+            parts.map(|(_, token)| token.trim_start_matches(' '))
         } else {
-            Some(value)
+            value.strip_prefix(prefix)
         };
         let token = token.ok_or(Refusal::Malformed(header))?;
         self.any_secret(|secret| sign::same(secret, token.as_bytes()))?;

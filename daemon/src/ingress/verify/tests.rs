@@ -243,6 +243,39 @@ fn a_token_may_stand_in_a_header_of_choice() {
 }
 
 #[test]
+fn a_trigger_s_demands_are_taken_over() {
+    let mut verify = Verify {
+        scheme: tenantry_workflow::Scheme::Hmac,
+        secrets: vec!["HOOK".to_owned()],
+        header: Some("x-sign".to_owned()),
+        algorithm: tenantry_workflow::Algorithm::Sha512,
+        encoding: tenantry_workflow::Encoding::Base64,
+        prefix: Some("sha512=".to_owned()),
+        tolerance_ms: 60_000,
+    };
+    let (mut expected, map) = genuine(Scheme::Hmac, "secret", b"{}");
+    expected.tolerance_ms = 60_000;
+    let spec = VerifySpec::of_trigger(&verify).unwrap().unwrap();
+    assert_eq!(spec, expected);
+    assert!(super::verify(&spec, &[b"secret"], &map, b"{}", NOW_MS).is_ok());
+
+    verify.header = Some("no header".to_owned());
+    assert!(VerifySpec::of_trigger(&verify).is_err());
+    verify = Verify { scheme: tenantry_workflow::Scheme::None, header: None, ..verify };
+    assert_eq!(VerifySpec::of_trigger(&verify), Ok(None));
+
+    // The language's own default for a token in `authorization`.
+    verify.scheme = tenantry_workflow::Scheme::Token;
+    verify.header = Some("authorization".to_owned());
+    verify.prefix = Some("Bearer ".to_owned());
+    let spec = VerifySpec::of_trigger(&verify).unwrap().unwrap();
+    for value in ["Bearer s3cret", "bearer s3cret", "BEARER  s3cret"] {
+        let map = headers(&[("authorization", value)]);
+        assert!(super::verify(&spec, &[b"s3cret"], &map, b"", NOW_MS).is_ok(), "{value}");
+    }
+}
+
+#[test]
 fn refusals_answer_with_the_signature_codes() {
     assert_eq!(Refusal::Mismatch.code(), ErrorCode::SignatureInvalid);
     assert_eq!(Refusal::Missing(http::header::AUTHORIZATION).code(), ErrorCode::SignatureInvalid);

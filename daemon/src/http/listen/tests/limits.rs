@@ -42,9 +42,9 @@ async fn drip(stream: &mut TcpStream, clock: &Clock) -> String {
         if stream.write_all(std::slice::from_ref(byte)).await.is_err() {
             break;
         }
-        match clock.timeout(Duration::from_millis(5), stream.read_buf(&mut said)).await {
-            Ok(Ok(0) | Err(_)) => break,
-            _ => {}
+        let read = clock.timeout(Duration::from_millis(5), stream.read_buf(&mut said)).await;
+        if matches!(read, Ok(Ok(0) | Err(_))) {
+            break;
         }
     }
     String::from_utf8_lossy(&said).into_owned()
