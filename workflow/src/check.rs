@@ -1,8 +1,8 @@
 //! A text into a workflow, or into everything that is wrong with it.
 //!
-//! Four passes, each of which reports all it finds: the notation ([`Format`]), the keys and types, the meaning,
-//! the expressions. The meaning is looked at even if keys are wrong, so one round shows as much as possible. Never
-//! panics, whatever the text.
+//! Four passes, each of which reports all it finds: the notation ([`Format`]), the keys and types, the
+//! meaning, the expressions. The meaning is looked at even if keys are wrong, so one round shows as much as
+//! possible. Never panics, whatever the text.
 
 use tenantry_protocol::error::Finding;
 

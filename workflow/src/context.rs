@@ -1,8 +1,8 @@
 //! What an expression can read: the roots, their fields, and the values behind them.
 //!
-//! Values are borrowed and never copied as a whole. The tables of fields are the language's promise: the daemon
-//! fills in what they name, `check` refuses what they do not. Secrets are reachable by name only and never as a
-//! collection. Go next to [`crate::expression`].
+//! Values are borrowed and never copied as a whole. The tables of fields are the language's promise: the
+//! daemon fills in what they name, `check` refuses what they do not. Secrets are reachable by name only and
+//! never as a collection. Go next to [`crate::expression`].
 
 use std::collections::BTreeMap;
 
@@ -55,8 +55,8 @@ pub const EVENT_FIELDS: &[&str] =
 pub const TENANT_FIELDS: &[&str] = &["id", "name"];
 /// The fields of `workflow`.
 pub const WORKFLOW_FIELDS: &[&str] = &["id", "name", "revision"];
-/// The fields of `run`. `error` and `failed_step` are null unless a step failed; `state` and `previous_state` are
-/// known to `notify` only, `attempt` and `idempotency_key` (stable across attempts) to steps only.
+/// The fields of `run`. `error` and `failed_step` are null unless a step failed; `state` and `previous_state`
+/// are known to `notify` only, `attempt` and `idempotency_key` (stable across attempts) to steps only.
 pub const RUN_FIELDS: &[&str] = &[
     "id",
     "state",
@@ -70,9 +70,9 @@ pub const RUN_FIELDS: &[&str] = &[
     "attempt",
     "idempotency_key",
 ];
-/// The fields of `steps.<id>`: `output` is what the action is for (the parsed body of `http`, standard output of
-/// `run`, the result of `jq`); `status`, `headers` and `body` exist for `http`, `exit_code`, `stdout` and `stderr`
-/// for `run`. What a step does not have is null.
+/// The fields of `steps.<id>`: `output` is what the action is for (the parsed body of `http`, standard output
+/// of `run`, the result of `jq`); `status`, `headers` and `body` exist for `http`, `exit_code`, `stdout` and
+/// `stderr` for `run`. What a step does not have is null.
 pub const STEP_FIELDS: &[&str] = &[
     "state",
     "output",

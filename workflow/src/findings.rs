@@ -83,6 +83,11 @@ impl<'s> Findings<'s> {
         });
     }
 
+    /// Whether further findings are only counted, so that nothing need be said about them.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.list.len() >= MAX_FINDINGS
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.dropped > 0 || self.list.iter().any(|finding| finding.severity == Severity::Error)
     }
@@ -105,8 +110,8 @@ impl<'s> Findings<'s> {
         self.list
     }
 
-    /// The lines around a place, with a mark below it. Only those lines are given to the renderer, so a long text
-    /// costs nothing.
+    /// The lines around a place, with a mark below it. Only those lines are given to the renderer, so a long
+    /// text costs nothing.
     fn snippet(&self, severity: Severity, span: &Range<usize>, line: usize, message: &str) -> Option<String> {
         let first = line.saturating_sub(SNIPPET_CONTEXT).max(1);
         let from = self.source.line_start(first);

@@ -1,7 +1,8 @@
 //! The workflow language: text into a checked definition, expressions, retry, the pure planner.
 //!
-//! No I/O, no clock, no SQL, no threads: the same text and values always give the same answer, so `check`, `plan`
-//! and tests work without a daemon. Only [`check`] makes a [`Workflow`]; whoever holds one may rely on it.
+//! No I/O, no clock, no SQL, no threads: the same text and values always give the same answer, so `check`,
+//! `plan` and tests work without a daemon. Only [`check`] makes a [`Workflow`]; whoever holds one may rely on
+//! it.
 //!
 //! Go next to [`mod@check`] for how a text becomes a workflow, to [`plan`] for what a run does next, to
 //! [`Step::render`] for what a step asks for, and to `docs/workflow-language.md` for the language itself.

@@ -18,8 +18,15 @@ pub const MAX_WEBHOOKS: usize = 16;
 pub const MAX_ENTRIES: usize = 100;
 /// Bytes of one expression, without its delimiters.
 pub const MAX_EXPRESSION_BYTES: usize = 4 * 1024;
+/// Operators, brackets, calls and filters in one expression. The engine's compiler recurses once for each, and a
+/// stack that is full ends the process.
+pub const MAX_EXPRESSION_OPERATIONS: usize = 120;
+/// Nested brackets in one expression; each costs the engine's parser a dozen stack frames.
+pub const MAX_EXPRESSION_DEPTH: usize = 40;
 /// Expressions in one text value.
 pub const MAX_TEMPLATE_PARTS: usize = 200;
+/// Expressions in one workflow.
+pub const MAX_EXPRESSIONS: usize = 5_000;
 /// Engine instructions and data that one evaluation may spend.
 pub const EXPRESSION_FUEL: u64 = 50_000;
 /// Bytes that one template may render to.

@@ -1,11 +1,12 @@
 //! What may be a name in a workflow: step ids, inputs, secrets, webhook paths, event names.
 //!
-//! Names that travel into other systems (paths, environment variables, URLs) are checked here and nowhere else.
+//! Names that travel into other systems (paths, environment variables, URLs) are checked here and nowhere
+//! else.
 
 use crate::limits::{MAX_ID_CHARS, MAX_PATH_CHARS};
 
-/// Whether the text may be a step's id or an input's name: a letter or `_`, then letters, digits, `_` and inner
-/// dashes, at most 63. So it can stand in an expression, as in `steps.sign-off.output`.
+/// Whether the text may be a step's id or an input's name: a letter or `_`, then letters, digits, `_` and
+/// inner dashes, at most 63. So it can stand in an expression, as in `steps.sign-off.output`.
 pub fn is_step_id(text: &str) -> bool {
     let bytes = text.as_bytes();
     let starts = bytes.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');

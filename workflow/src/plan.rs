@@ -4,12 +4,12 @@
 //! always ends. The caller applies the plan in the order skip, fail, dispatch, run, through
 //! [`crate::transition`], in one write.
 //!
-//! **When a step runs.** A step waits until every step it needs has ended. Without any `needs` in the workflow,
-//! each step needs the one before it; as soon as one step says `needs`, a step without it starts at once. Then,
-//! without an `if`, it runs unless something it needs was skipped, cancelled, or failed without
-//! `on-error: continue`; in a workflow without `needs` a skipped step does not hold up the next. With an `if`,
-//! the condition must be true as well; one that asks `success()`, `failure()`, `always()` or `cancelled()` decides
-//! alone. A condition that cannot be evaluated fails its step.
+//! **When a step runs.** A step waits until every step it needs has ended. Without any `needs` in the
+//! workflow, each step needs the one before it; as soon as one step says `needs`, a step without it starts at
+//! once. Then, without an `if`, it runs unless something it needs was skipped, cancelled, or failed without
+//! `on-error: continue`; in a workflow without `needs` a skipped step does not hold up the next. With an
+//! `if`, the condition must be true as well; one that asks `success()`, `failure()`, `always()` or
+//! `cancelled()` decides alone. A condition that cannot be evaluated fails its step.
 
 use tenantry_protocol::state::StepState;
 
@@ -38,8 +38,8 @@ impl Plan {
     }
 }
 
-/// Decides what a run does next. `states` holds one state a step, in the order of [`Workflow::steps`]; a missing one
-/// counts as pending. Call it when the run starts and whenever a step has ended.
+/// Decides what a run does next. `states` holds one state a step, in the order of [`Workflow::steps`]; a
+/// missing one counts as pending. Call it when the run starts and whenever a step has ended.
 pub fn advance(workflow: &Workflow, states: &[StepState], context: &Context<'_>) -> Plan {
     let mut states: Vec<StepState> = states.to_vec();
     states.resize(workflow.steps.len(), StepState::Pending);

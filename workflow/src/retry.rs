@@ -1,7 +1,7 @@
 //! Whether a failed attempt is followed by another, and after how long.
 //!
-//! Pure: the caller brings the attempt's number, the kind of failure, the server's wish and a random number. No
-//! clock, no generator. The delay never exceeds the larger of the policy's `max-delay` and
+//! Pure: the caller brings the attempt's number, the kind of failure, the server's wish and a random number.
+//! No clock, no generator. The delay never exceeds the larger of the policy's `max-delay` and
 //! [`limits::MAX_RETRY_AFTER_MS`].
 
 use std::fmt;
@@ -158,10 +158,10 @@ impl RetryPolicy {
 
 /// How long to wait before the next attempt, in milliseconds; `None` if there is none.
 ///
-/// `attempt` is the number of the attempt that failed, from 1. `retry_after_ms` is what the server asked for; it
-/// is honoured where it is longer, up to a limit. `random` is in `0..1`. An interruption is not the step's fault:
-/// it is tried again whatever the policy covers, up to [`limits::MAX_INTERRUPTED_ATTEMPTS`] or the policy's own
-/// number, if that is larger.
+/// `attempt` is the number of the attempt that failed, from 1. `retry_after_ms` is what the server asked for;
+/// it is honoured where it is longer, up to a limit. `random` is in `0..1`. An interruption is not the step's
+/// fault: it is tried again whatever the policy covers, up to [`limits::MAX_INTERRUPTED_ATTEMPTS`] or the
+/// policy's own number, if that is larger.
 pub fn next_delay_ms(
     policy: &RetryPolicy,
     attempt: u32,

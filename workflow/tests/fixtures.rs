@@ -1,5 +1,5 @@
-//! Every fixture: the invalid ones are refused for the one reason and at the one place they name, the valid ones,
-//! the examples and the snippets of the reference are accepted without a finding.
+//! Every fixture: the invalid ones are refused for the one reason and at the one place they name, the valid
+//! ones, the examples and the snippets of the reference are accepted without a finding.
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be read fails the test")]
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! The JSON Schema agrees with the parser: it accepts what the parser accepts and refuses the same unknown keys.
-//! `UPDATE_SCHEMA=1 cargo test -p tenantry-workflow --test schema` writes it.
+//! The JSON Schema agrees with the parser: it accepts what the parser accepts and refuses the same unknown
+//! keys. `UPDATE_SCHEMA=1 cargo test -p tenantry-workflow --test schema` writes it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a file that cannot be read fails the test")]
 
 use std::fs;

@@ -80,6 +80,13 @@ impl Build<'_, '_> {
         for (name, _) in &mut headers {
             name.make_ascii_lowercase();
         }
+        let fields = node.get("headers").map(Node::fields).unwrap_or_default();
+        for (index, (key, _)) in fields.iter().enumerate() {
+            if fields.iter().take(index).any(|(other, _)| other.text.eq_ignore_ascii_case(&key.text)) {
+                let message = format!("the header `{}` is there twice", key.text);
+                self.findings.error("duplicate-key", key.span.clone(), message, None);
+            }
+        }
         headers
     }
 
@@ -171,6 +178,11 @@ impl Build<'_, '_> {
         if !is_event_name(name) {
             let help = "write a constant name like `invoice.paid`".to_owned();
             self.findings.error("bad-name", name_node.span.clone(), "this is no event name", Some(help));
+        }
+        if self.event_patterns.iter().any(|trigger| trigger.matches(name)) {
+            let message = format!("the event `{name}` starts this workflow again");
+            let help = "make sure that an `if` ends the circle".to_owned();
+            self.findings.warning("emits-own-trigger", name_node.span.clone(), message, Some(help));
         }
         Some(EmitAction { name: name.to_owned(), data: data? })
     }

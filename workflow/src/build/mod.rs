@@ -1,7 +1,8 @@
 //! A tree of the right shape into a workflow: names, references, expressions, and what goes together.
 //!
-//! Wrong types were reported by [`crate::language::structure`]; this room passes over them in silence and reports
-//! only what the table cannot say. It returns a workflow even when there are findings; the caller throws it away.
+//! Wrong types were reported by [`crate::language::structure`]; this room passes over them in silence and
+//! reports only what the table cannot say. It returns a workflow even when there are findings; the caller
+//! throws it away.
 
 mod action;
 mod input;
@@ -12,7 +13,7 @@ mod step;
 mod text;
 mod trigger;
 
-use crate::definition::Workflow;
+use crate::definition::{EventTrigger, Workflow};
 use crate::findings::Findings;
 use crate::limits::MAX_TITLE_CHARS;
 use crate::source::Node;
@@ -24,6 +25,10 @@ struct Build<'b, 's> {
     /// The names of the inputs, if the workflow can be started by hand.
     inputs: Option<Vec<String>>,
     graph: Graph,
+    /// The events that start the workflow.
+    event_patterns: Vec<EventTrigger>,
+    /// How many expressions were compiled.
+    expressions: usize,
 }
 
 /// Builds a workflow. `None` if a part is missing without which there is none.
@@ -35,10 +40,11 @@ pub(crate) fn workflow(root: &Node, findings: &mut Findings<'_>) -> Option<Workf
         inputs.iter().map(|(name, _)| name.text.to_string()).collect()
     });
     let graph = needs::graph(steps, findings);
-    let mut build = Build { findings, inputs, graph };
+    let mut build = Build { findings, inputs, graph, event_patterns: Vec::new(), expressions: 0 };
     let name = build.name(root, "name");
     let description = build.title(root, "description", usize::MAX);
     let triggers = build.triggers(root.get("on"));
+    build.event_patterns.clone_from(&triggers.events);
     let condition = root.get("if").and_then(|node| build.condition(node, &rules::EVENT_CONDITION, None));
     let timeout_ms = build.duration(root, "timeout");
     let steps = build.steps(root, steps);

@@ -19,6 +19,13 @@ pub(crate) struct Rules {
 
 use Root::{Event, Inputs, Run, Steps, Tenant, Workflow};
 
+/// What may stand inside of a script: values that are made by the daemon and hold no shell characters.
+const SCRIPT_FIELDS: &[(Root, &[&str])] = &[
+    (Tenant, &["id", "name"]),
+    (Workflow, &["id", "name", "revision"]),
+    (Run, &["id", "attempt", "created_at", "started_at", "idempotency_key"]),
+];
+
 const ALL: &[Root] = &[Event, Inputs, Steps, Tenant, Workflow, Run];
 
 pub(crate) const EVENT_CONDITION: Rules = Rules {
@@ -46,8 +53,22 @@ pub(crate) const JQ_INPUT: Rules = Rules { what: "`input`", roots: ALL, secrets:
 pub(crate) const EMIT: Rules = Rules { what: "`emit.data`", roots: ALL, secrets: false, status: false };
 pub(crate) const NOTIFY: Rules = Rules { what: "`notify`", roots: ALL, secrets: false, status: false };
 
+/// Whether the value behind a path cannot become shell code. A field that does not exist is reported
+/// elsewhere.
+fn is_safe_in_script(path: &Path) -> bool {
+    let fields = SCRIPT_FIELDS.iter().find(|(root, _)| Some(*root) == path.root()).map(|(_, fields)| *fields);
+    match (fields, path.segments()) {
+        (Some(safe), [Segment::Key(field)]) => {
+            let known = path.root().and_then(Root::fields).unwrap_or_default();
+            safe.contains(&&**field) || !known.contains(&&**field)
+        }
+        _ => false,
+    }
+}
+
 impl Build<'_, '_> {
-    /// Checks everything an expression reads. `step` is the step it belongs to; without one, all steps are seen.
+    /// Checks everything an expression reads. `step` is the step it belongs to; without one, all steps are
+    /// seen.
     pub(crate) fn check_expression(
         &mut self,
         expression: &Expression,
@@ -73,18 +94,18 @@ impl Build<'_, '_> {
         if root == Root::Secrets {
             return self.check_secret(path, rules, at);
         }
+        if rules.what == SCRIPT.what && !is_safe_in_script(path) {
+            let message = format!("`{path}` inside of `run` would let its value become shell code");
+            let help =
+                format!("pass it by env: `env: {{ VALUE: \"${{{{ {path} }}}}\" }}`, and use \"$VALUE\"");
+            self.findings.error("shell-injection", at, message, Some(help));
+            return;
+        }
         if !rules.roots.contains(&root) {
-            if rules.what == SCRIPT.what {
-                let message = format!("`{path}` inside of `run` would let its value become shell code");
-                let help =
-                    format!("pass it by env: `env: {{ VALUE: \"${{{{ {path} }}}}\" }}`, and use \"$VALUE\"");
-                self.findings.error("shell-injection", at, message, Some(help));
-            } else {
-                let known: Vec<_> = rules.roots.iter().map(|root| root.as_str()).collect();
-                let message = format!("`{}` is not known in {}", root.as_str(), rules.what);
-                let help = format!("known here: {}", known.join(", "));
-                self.findings.error("unknown-name", at, message, Some(help));
-            }
+            let known: Vec<_> = rules.roots.iter().map(|root| root.as_str()).collect();
+            let message = format!("`{}` is not known in {}", root.as_str(), rules.what);
+            let help = format!("known here: {}", known.join(", "));
+            self.findings.error("unknown-name", at, message, Some(help));
             return;
         }
         match root {
@@ -92,8 +113,9 @@ impl Build<'_, '_> {
             Root::Inputs => self.check_input(path, at),
             _ => {
                 if let (Some(fields), Some(segment)) = (root.fields(), path.segments().first()) {
-                    self.check_field(root.as_str(), segment, fields, at);
+                    self.check_field(root.as_str(), segment, fields, at.clone());
                 }
+                self.check_header(path.segments(), at);
             }
         }
     }
@@ -149,7 +171,20 @@ impl Build<'_, '_> {
             return;
         }
         if let Some(segment) = segments.next() {
-            self.check_field(&format!("steps.{id}"), segment, STEP_FIELDS, at);
+            self.check_field(&format!("steps.{id}"), segment, STEP_FIELDS, at.clone());
+        }
+        self.check_header(path.segments().get(1..).unwrap_or_default(), at);
+    }
+
+    /// Header names are lower case wherever they are read.
+    fn check_header(&mut self, segments: &[Segment], at: std::ops::Range<usize>) {
+        if let [Segment::Key(headers), Segment::Key(name), ..] = segments
+            && &**headers == "headers"
+            && name.bytes().any(|byte| byte.is_ascii_uppercase())
+        {
+            let help = format!("write `headers['{}']`", name.to_ascii_lowercase());
+            let message = format!("header names are lower case here; there is never a header `{name}`");
+            self.findings.error("unknown-field", at, message, Some(help));
         }
     }
 

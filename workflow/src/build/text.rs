@@ -3,6 +3,7 @@
 use crate::build::Build;
 use crate::build::rules::Rules;
 use crate::expression::{Expression, Slice, Template, ValueTemplate, split};
+use crate::limits::MAX_EXPRESSIONS;
 use crate::source::{Kind, Node, Scalar};
 
 impl Build<'_, '_> {
@@ -11,11 +12,25 @@ impl Build<'_, '_> {
         self.findings.source().inside(&node.span, text, offset)
     }
 
+    /// Whether so many more expressions are still within the limit; the finding is made once.
+    fn count_expressions(&mut self, node: &Node, more: usize) -> bool {
+        let before = self.expressions;
+        self.expressions = before.saturating_add(more);
+        if self.expressions > MAX_EXPRESSIONS && before <= MAX_EXPRESSIONS {
+            let message = format!("the workflow has more than {MAX_EXPRESSIONS} expressions");
+            self.findings.error("too-many", node.span.clone(), message, None);
+        }
+        self.expressions <= MAX_EXPRESSIONS
+    }
+
     /// A text with expressions.
     pub(super) fn template(&mut self, node: &Node, rules: &Rules, step: Option<usize>) -> Option<Template> {
         let text = node.text()?;
         if !text.contains("${{") {
             return Some(Template::constant(text));
+        }
+        if !self.count_expressions(node, text.matches("${{").count()) {
+            return None;
         }
         let source = self.findings.source();
         let place = |offset| source.place(source.inside(&node.span, text, offset));
@@ -53,6 +68,9 @@ impl Build<'_, '_> {
         step: Option<usize>,
     ) -> Option<Expression> {
         let text = node.text()?;
+        if !self.count_expressions(node, 1) {
+            return None;
+        }
         let (source, offset) = if text.contains("${{") {
             let slices = split(text).unwrap_or_default();
             let [Slice::Expression(source, offset)] = slices.as_slice() else {
@@ -94,12 +112,20 @@ impl Build<'_, '_> {
                 values.into_iter().collect::<Option<_>>().map(ValueTemplate::list)
             }
             Kind::Mapping(fields) => {
+                self.constant_keys(node);
                 let values: Vec<_> = fields
                     .iter()
                     .map(|(key, value)| Some((key.text.to_string(), self.value(value, rules, step)?)))
                     .collect();
                 values.into_iter().collect::<Option<_>>().map(ValueTemplate::object)
             }
+        }
+    }
+
+    fn constant_keys(&mut self, node: &Node) {
+        for (key, _) in node.fields().iter().filter(|(key, _)| key.text.contains("${{")) {
+            let message = "a key is constant; no expression is possible here";
+            self.findings.error("expression-not-allowed", key.span.clone(), message, None);
         }
     }
 
@@ -110,6 +136,9 @@ impl Build<'_, '_> {
         rules: &Rules,
         step: Option<usize>,
     ) -> Vec<(String, Template)> {
+        if let Some(node) = node {
+            self.constant_keys(node);
+        }
         let fields = node.map(Node::fields).unwrap_or_default();
         fields
             .iter()

@@ -254,6 +254,45 @@ fn jq_gets_the_context_without_secrets() {
     assert!(!call.input.to_string().contains("s3cret"));
 }
 
+#[test]
+fn a_base_url_can_be_configured() {
+    let text = "name: w
+on: { manual: { inputs: { base: {} } } }
+steps:
+  - http: { url: \"${{ inputs.base }}/items/${{ event.id }}\" }
+";
+    let (inputs, event) = (json!({ "base": "http://10.0.0.1:8080/api" }), json!({ "id": "a/b" }));
+    let context = Context { event: &event, inputs: &inputs, ..Context::default() };
+    let Ok(Call::Http(call)) = good(text).steps[0].render(&context) else { panic!("no http call") };
+    assert_eq!(call.url, "http://10.0.0.1:8080/api/items/a%2Fb");
+}
+
+#[test]
+fn hostile_texts_are_refused_in_bounded_time() {
+    let start = std::time::Instant::now();
+    let keys: Vec<_> = (0..20_000).map(|n| format!("k{n}: 1\n")).collect();
+    assert_eq!(codes(&keys.concat(), Format::Yaml).len(), 101);
+    let expressions = format!(
+        "{{\"name\": \"w\", \"on\": {{\"event\": \"a\"}}, \"steps\": [{{\"emit\": {{\"name\": \"b\", \"data\": [{}1]}}}}]}}",
+        "\"${{ event }}\",".repeat(14_000)
+    );
+    assert!(codes(&expressions, Format::Json)[0].starts_with("too-many"));
+    let needs: Vec<_> = (0..250).map(|n| format!("s{n}")).collect();
+    let all = needs.join(",");
+    let steps: Vec<_> =
+        needs.iter().map(|id| format!("  - {{ id: {id}, run: x, needs: [{all}] }}\n")).collect();
+    let steps = steps.concat();
+    assert!(!codes(&format!("name: w\non: {{ event: a }}\nsteps:\n{steps}"), Format::Yaml).is_empty());
+    // Generous, for unoptimised builds on busy machines; without the bounds it takes minutes.
+    assert!(start.elapsed().as_secs() < 60, "took {:?}", start.elapsed());
+}
+
+#[test]
+fn an_event_that_starts_the_workflow_again_gives_a_warning() {
+    let text = "name: w\non: { event: \"a.*\" }\nsteps: [{ emit: { name: a.b } }]\n";
+    assert_eq!(codes(text, Format::Yaml), ["emits-own-trigger 3:25"]);
+}
+
 /// A text with one stretch cut out, doubled or replaced.
 fn damaged() -> impl Strategy<Value = String> {
     let texts = prop::sample::select(vec![PAID, include_str!("../../tests/valid/everything.yaml")]);

@@ -54,8 +54,8 @@ impl InputType {
         }
     }
 
-    /// The value as the workflow will see it; the error says what is accepted. Text that reads as the wanted type
-    /// is taken, because command lines know nothing else.
+    /// The value as the workflow will see it; the error says what is accepted. Text that reads as the wanted
+    /// type is taken, because command lines know nothing else.
     pub fn accept(&self, given: &Value) -> Result<Value, String> {
         match (self, given) {
             (Self::Json, Value::String(text)) => {
@@ -91,8 +91,8 @@ impl ManualTrigger {
             .collect()
     }
 
-    /// The inputs of a run: what was given, checked, with defaults filled in. Every finding at once; they have no
-    /// place, because what is given has no file.
+    /// The inputs of a run: what was given, checked, with defaults filled in. Every finding at once; they
+    /// have no place, because what is given has no file.
     pub fn accept(&self, given: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Finding>> {
         let mut findings = Vec::new();
         let mut accepted = Map::new();

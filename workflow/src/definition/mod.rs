@@ -1,7 +1,7 @@
 //! A checked workflow: everything compiled, every reference resolved. Read-only, shared behind an `Arc`.
 //!
-//! Only [`crate::check`] makes these values, so whoever holds one need not check again. Nothing in here does I/O.
-//! Go next to [`crate::plan`] for when steps run and to [`Step::render`] for what they do.
+//! Only [`crate::check`] makes these values, so whoever holds one need not check again. Nothing in here does
+//! I/O. Go next to [`crate::plan`] for when steps run and to [`Step::render`] for what they do.
 
 mod call;
 mod input;

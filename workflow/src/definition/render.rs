@@ -1,7 +1,7 @@
 //! Templates into calls. Values from outside are kept in the place they were written for.
 //!
-//! A value inside of a URL's path or query is percent-encoded, so it cannot climb out of its segment; inside of
-//! the host it may hold nothing but host characters. Header values may not hold line breaks.
+//! A value inside of a URL's path or query is percent-encoded, so it cannot climb out of its segment; inside
+//! of the host it may hold nothing but host characters. Header values may not hold line breaks.
 
 use serde_json::{Value, json};
 
@@ -94,6 +94,11 @@ fn url_part(expression: &Expression, scope: &Scope<'_>, out: &mut String) -> Res
     expression.write_text(scope, &mut value)?;
     if value.is_empty() {
         return Err(expression.failure("a part of the URL is empty or null".to_owned()));
+    }
+    if out.is_empty() {
+        // The beginning of a URL is taken as it is, so a base can be configured.
+        out.push_str(&value);
+        return Ok(());
     }
     let authority = out.split_once("://").map(|(_, rest)| rest);
     let past_host = authority.is_some_and(|rest| rest.contains(['/', '?', '#']));

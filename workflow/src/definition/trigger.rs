@@ -17,7 +17,8 @@ pub struct Triggers {
 /// A webhook below `/hooks/<tenant>/`.
 #[derive(Debug)]
 pub struct WebhookTrigger {
-    /// See [`crate::names::is_webhook_path`]. Unique in the workflow; the daemon keeps it unique in the tenant.
+    /// See [`crate::names::is_webhook_path`]. Unique in the workflow; the daemon keeps it unique in the
+    /// tenant.
     pub path: String,
     /// How the sender proves itself.
     pub verify: Verify,

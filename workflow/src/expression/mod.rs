@@ -1,9 +1,9 @@
 //! Expressions inside `${{ }}`: read and compiled once when a workflow is checked, evaluated on the hot path.
 //!
 //! A plain path such as `event.body.id` is followed directly on the JSON values. Everything else goes to the
-//! engine, with fuel, on exactly the values that the expression's paths name. An evaluation sees nothing but the
-//! [`Context`]: no clock, no files, no environment. Secrets never enter the engine.
-//! Go next to [`template`] for text around expressions and to [`scan`] for how an expression is read.
+//! engine, with fuel, on exactly the values that the expression's paths name. An evaluation sees nothing but
+//! the [`Context`]: no clock, no files, no environment. Secrets never enter the engine. Go next to
+//! [`template`] for text around expressions and to [`scan`] for how an expression is read.
 
 mod engine;
 mod error;

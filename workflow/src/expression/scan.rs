@@ -1,13 +1,14 @@
-//! Reading an expression: finds the paths in it, replaces them by slots for the engine, and says what is wrong.
+//! Reading an expression: finds the paths in it, replaces them by slots for the engine, and says what is
+//! wrong.
 //!
 //! Dashes belong to names after a dot, as in `steps.sign-off.output`; a minus between two paths needs spaces.
-//! Nothing is evaluated here. Unknown names, filters and functions are found here, because the engine would find
-//! them only when it runs.
+//! Nothing is evaluated here. Unknown names, filters and functions are found here, because the engine would
+//! find them only when it runs.
 
 use super::engine::{FUNCTIONS, SLOT, filters, tests};
 use super::path::{Path, Segment, Status};
 use crate::context::Root;
-use crate::limits::MAX_EXPRESSION_BYTES;
+use crate::limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_OPERATIONS};
 
 /// Something wrong with an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ struct Scanner<'s> {
     source: &'s str,
     at: usize,
     last: Last,
+    operations: usize,
+    depth: usize,
     out: Scanned,
 }
 
@@ -71,7 +74,7 @@ struct Scanner<'s> {
 pub(crate) fn scan(source: &str) -> Scanned {
     let out =
         Scanned { translated: String::with_capacity(source.len()), paths: Vec::new(), problems: Vec::new() };
-    let mut scanner = Scanner { source, at: 0, last: Last::Other, out };
+    let mut scanner = Scanner { source, at: 0, last: Last::Other, operations: 0, depth: 0, out };
     if source.trim().is_empty() {
         scanner.problem(0, ProblemKind::Syntax("the expression is empty".to_owned()));
     } else if source.len() > MAX_EXPRESSION_BYTES {
@@ -80,6 +83,16 @@ pub(crate) fn scan(source: &str) -> Scanned {
     } else {
         while let Some(next) = scanner.peek() {
             scanner.token(next);
+            if scanner.operations > MAX_EXPRESSION_OPERATIONS {
+                let message = format!("the expression has more than {MAX_EXPRESSION_OPERATIONS} operations");
+                scanner.problem(0, ProblemKind::Syntax(message));
+                break;
+            }
+            if scanner.depth > MAX_EXPRESSION_DEPTH {
+                let message = format!("brackets are nested more than {MAX_EXPRESSION_DEPTH} deep");
+                scanner.problem(scanner.at, ProblemKind::Syntax(message));
+                break;
+            }
         }
     }
     let mut out = scanner.out;
@@ -125,15 +138,27 @@ impl<'s> Scanner<'s> {
             '"' | '\'' => self.literal(next),
             '.' if self.last == Last::Value => self.attribute(),
             letter if starts_name(letter) => self.name(),
-            digit if digit.is_ascii_digit() => {
-                let number = |letter: char| letter.is_ascii_alphanumeric() || letter == '.' || letter == '_';
-                let length = self.rest().find(|letter| !number(letter)).unwrap_or(self.rest().len());
-                self.copy(length);
-                self.last = Last::Value;
-            }
+            digit if digit.is_ascii_digit() => self.number(),
             space if space.is_whitespace() => self.copy(space.len_utf8()),
             other => self.operator(other),
         }
+    }
+
+    /// A number: digits, a fraction, an exponent; what follows is a token of its own.
+    fn number(&mut self) {
+        let bytes = self.rest().as_bytes();
+        let digits = |from: usize| bytes.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count();
+        let mut length = digits(0);
+        if bytes.get(length) == Some(&b'.') && digits(length + 1) > 0 {
+            length += 1 + digits(length + 1);
+        }
+        if matches!(bytes.get(length), Some(b'e' | b'E')) {
+            let sign = usize::from(matches!(bytes.get(length + 1), Some(b'+' | b'-')));
+            let exponent = digits(length + 1 + sign);
+            length += if exponent > 0 { 1 + sign + exponent } else { 0 };
+        }
+        self.copy(length);
+        self.last = Last::Value;
     }
 
     fn operator(&mut self, other: char) {
@@ -150,6 +175,12 @@ impl<'s> Scanner<'s> {
             return;
         }
         self.copy(other.len_utf8());
+        self.operations += usize::from(!matches!(other, ',' | ':' | ')' | ']' | '}'));
+        match other {
+            '(' | '[' | '{' => self.depth += 1,
+            ')' | ']' | '}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
         self.last = match other {
             '|' => Last::Pipe,
             ')' | ']' | '}' => Last::Value,
@@ -176,6 +207,7 @@ impl<'s> Scanner<'s> {
     fn attribute(&mut self) {
         let start = self.at;
         self.at += 1;
+        self.operations += 1;
         match self.dashed_name() {
             Some(name) => {
                 if self.followed_by('(') {
@@ -226,7 +258,10 @@ impl<'s> Scanner<'s> {
                 self.copy(length);
                 self.last = Last::Value;
             }
-            Last::Is if name == "not" => self.copy(length),
+            Last::Is if name == "not" => {
+                self.operations += 1;
+                self.copy(length);
+            }
             Last::Is => {
                 if !tests().contains(&name) {
                     self.problem(start, ProblemKind::UnknownTest(name.to_owned()));
@@ -243,8 +278,10 @@ impl<'s> Scanner<'s> {
         let start = self.at;
         let called = after.starts_with('(');
         let last = match name {
-            "and" | "or" | "not" | "in" | "if" | "else" => Last::Other,
-            "is" => Last::Is,
+            "and" | "or" | "not" | "in" | "if" | "else" | "is" => {
+                self.operations += 1;
+                if name == "is" { Last::Is } else { Last::Other }
+            }
             "true" | "false" | "none" | "True" | "False" | "None" => Last::Value,
             "null" => {
                 self.out.translated.push_str("none");

@@ -22,7 +22,8 @@ pub(crate) enum Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Slice<'t> {
     Text(&'t str),
-    /// The expression without its delimiters, trimmed, and where it begins, in bytes from the start of the text.
+    /// The expression without its delimiters, trimmed, and where it begins, in bytes from the start of the
+    /// text.
     Expression(&'t str, usize),
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::limits::MAX_EXPRESSION_BYTES;
+use crate::limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_OPERATIONS};
 
 fn event() -> Value {
     json!({
@@ -87,6 +87,7 @@ fn programs_compute() {
         ("steps.none.output is none", json!(true)),
         ("steps.none.output.deep.er is none", json!(true)),
         ("\"it's\" ~ '}}'", json!("it's}}")),
+        ("[1, 2.5, 1e3, 1.5e-1]", json!([1, 2.5, 1000.0, 0.15])),
     ] {
         assert_eq!(evaluate(source), Ok(wanted), "{source}");
     }
@@ -159,6 +160,35 @@ fn wrong_expressions_are_found_when_compiled() {
     }
     let long = format!("event.{}", "a".repeat(MAX_EXPRESSION_BYTES));
     assert!(matches!(problem(&long).1, K::Syntax(_)));
+}
+
+#[test]
+fn deep_expressions_are_refused_or_evaluated() {
+    for (open, close) in [
+        ("(", ")"),
+        ("[", "]"),
+        ("not ", ""),
+        ("-", ""),
+        ("{'a':", "}"),
+        ("event[", "]"),
+        ("1+", "1"),
+        ("event|", "list"),
+        ("1 if 1 else ", ""),
+        ("", "[0]"),
+        ("", ".a"),
+        ("", "|list"),
+        ("1 is ", "defined "),
+    ] {
+        let most = (MAX_EXPRESSION_BYTES - 1) / (open.len() + close.len());
+        let counts = [most, MAX_EXPRESSION_OPERATIONS - 1, MAX_EXPRESSION_DEPTH];
+        for (count, middle) in counts.into_iter().flat_map(|count| [(count, "1"), (count, "")]) {
+            let source = format!("{}{middle}{}", open.repeat(count), close.repeat(count));
+            if let Ok(expression) = Expression::compile(&source, (1, 1)) {
+                let event = event();
+                let _unused = expression.evaluate(&Context { event: &event, ..Context::default() });
+            }
+        }
+    }
 }
 
 fn render(text: &str) -> Result<String, String> {

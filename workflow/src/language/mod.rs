@@ -1,8 +1,8 @@
 //! The language as a table: every key, what it takes, what it is for.
 //!
-//! One table is read three ways: [`structure`] refuses what it does not hold, [`schema`] prints it as JSON Schema,
-//! and a test compares it with the reference. A key that is not in here does not exist; one that is planned is
-//! named as such, so nobody believes that it works. Go next to [`keys`].
+//! One table is read three ways: [`structure`] refuses what it does not hold, [`schema`] prints it as JSON
+//! Schema, and a test compares it with the reference. A key that is not in here does not exist; one that is
+//! planned is named as such, so nobody believes that it works. Go next to [`keys`].
 
 mod keys;
 pub(crate) mod schema;

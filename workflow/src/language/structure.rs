@@ -189,6 +189,9 @@ fn unknown(name: &str, at: std::ops::Range<usize>, table: &Object, findings: &mu
         findings.error("not-supported", at, message, None);
         return;
     }
+    if findings.is_full() {
+        return findings.error("unknown-key", at, format!("{} has no key `{shown}`", table.noun), None);
+    }
     let help = meant
         .or_else(|| closest(name, table.keys.iter().map(|key| key.name)))
         .map(|known| format!("did you mean `{known}`?"))

@@ -1,5 +1,5 @@
-//! JSON into the tree. The strict parser decides whether it is JSON; the places come from the YAML parser, because
-//! JSON is a part of YAML 1.2.
+//! JSON into the tree. The strict parser decides whether it is JSON; the places come from the YAML parser,
+//! because JSON is a part of YAML 1.2.
 
 use super::{Node, yaml};
 use crate::findings::Findings;

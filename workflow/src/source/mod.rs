@@ -58,8 +58,8 @@ impl<'t> Source<'t> {
         start + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at)
     }
 
-    /// Where in the text a byte of a scalar's value stands. Exact as long as nothing before it in the scalar is
-    /// escaped or folded; else the beginning of the expression it belongs to, or of the scalar.
+    /// Where in the text a byte of a scalar's value stands. Exact as long as nothing before it in the scalar
+    /// is escaped or folded; else the beginning of the expression it belongs to, or of the scalar.
     pub(crate) fn inside(&self, span: &Range<usize>, value: &str, offset: usize) -> usize {
         let raw = self.text.get(span.clone()).unwrap_or_default();
         if let Some(at) = raw.find(value) {

@@ -1,10 +1,10 @@
 //! YAML 1.2 into the tree, from the parser's events: no recursion, so depth cannot exhaust the stack.
 //!
-//! Plain scalars follow the core schema: `on`, `yes` and `no` are text. Aliases are copied, within the limit on
-//! values. Merge keys, tags and a second document are refused.
+//! Plain scalars follow the core schema: `on`, `yes` and `no` are text. Aliases are copied, within the limit
+//! on values. Merge keys, tags and a second document are refused.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use serde_json::Number;
@@ -23,7 +23,7 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Mapping(Vec<(Key, Node)>, Option<Key>),
+    Mapping { fields: Vec<(Key, Node)>, names: HashSet<Box<str>>, key: Option<Key> },
 }
 
 struct Builder<'f, 's> {
@@ -87,13 +87,17 @@ impl Builder<'_, '_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), tagged.as_ref().unwrap_or(&span))?;
-                self.enter(span, anchor, Content::Mapping(Vec::new(), None))?;
+                self.enter(
+                    span,
+                    anchor,
+                    Content::Mapping { fields: Vec::new(), names: HashSet::new(), key: None },
+                )?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = self.open.pop() {
                     let kind = match open.content {
                         Content::List(items) => Kind::List(items),
-                        Content::Mapping(fields, _) => Kind::Mapping(fields),
+                        Content::Mapping { fields, .. } => Kind::Mapping(fields),
                     };
                     let node = Node { span: open.start..span.end.max(open.start), kind };
                     self.place(node, open.anchor)?;
@@ -158,7 +162,7 @@ impl Builder<'_, '_> {
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),
             Some(Content::List(items)) => items.push(node),
-            Some(Content::Mapping(fields, key @ None)) => {
+            Some(Content::Mapping { names, key: key @ None, .. }) => {
                 let text = match &node.kind {
                     Kind::Scalar { text, .. } => text.clone(),
                     Kind::List(_) | Kind::Mapping(_) => {
@@ -173,13 +177,13 @@ impl Builder<'_, '_> {
                     self.findings.error("yaml-merge", node.span, message, help);
                     return Err(Stop);
                 }
-                if fields.iter().any(|(other, _)| other.text == text) {
+                if !names.insert(text.clone()) {
                     let message = format!("the key `{text}` is there twice");
                     self.findings.error("duplicate-key", node.span.clone(), message, None);
                 }
                 *key = Some(Key { span: node.span, text });
             }
-            Some(Content::Mapping(fields, key)) => {
+            Some(Content::Mapping { fields, key, .. }) => {
                 if let Some(key) = key.take() {
                     fields.push((key, node));
                 }
