@@ -132,6 +132,11 @@ impl EgressError {
             }
         }
     }
+
+    /// Whether the same request may fare better later.
+    pub const fn is_transient(&self) -> bool {
+        !matches!(self.failure(), FailureClass::Permanent)
+    }
 }
 
 impl From<EgressError> for Error {
