@@ -101,13 +101,18 @@ mod tests {
         Invocation::command().debug_assert();
     }
 
-    /// The help of every command: what a person reads is reviewed like code.
+    /// The help of every command: what a person reads is reviewed like code. What every command repeats is left out.
     #[test]
     fn the_whole_help() {
         fn walk(command: &mut clap::Command, path: &str, out: &mut String) {
             let path = format!("{path}{}", command.get_name());
-            let help = command.render_long_help();
-            writeln!(out, "━━ {path}\n\n{help}\n").unwrap();
+            let mut help = command.render_long_help().to_string();
+            if let (true, Some(begin)) = (path.contains(' '), help.find("Global options:")) {
+                let end = help.find("Examples:").unwrap_or(help.len());
+                help.replace_range(begin..end, "");
+            }
+            let help: Vec<_> = help.lines().map(str::trim_end).collect();
+            writeln!(out, "━━ {path}\n\n{}\n", help.join("\n").trim_end()).unwrap();
             for sub in command.get_subcommands_mut() {
                 walk(sub, &format!("{path} "), out);
             }

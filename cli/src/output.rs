@@ -71,10 +71,6 @@ impl Output {
         matches!(self.format, Format::Table | Format::Wide)
     }
 
-    pub(crate) const fn format(self) -> Format {
-        self.format
-    }
-
     /// Whether notes on standard error may have colour.
     pub(crate) const fn colour_err(self) -> bool {
         self.colour_err
@@ -175,17 +171,19 @@ impl Output {
         self.raw(&table::table(rows, self.clock(), self.layout()))
     }
 
+    #[cfg(feature = "server")]
+    /// The same, indented.
+    pub(crate) fn table_indented<T: Row>(self, rows: &[T], indent: &str) -> Result<(), Failure> {
+        let layout = self.layout();
+        let layout = Layout { width: layout.width.map(|width| width.saturating_sub(indent.len())), ..layout };
+        let table = table::table(rows, self.clock(), layout);
+        let lines = table.lines().flat_map(|line| [indent, line, "\n"]);
+        self.raw(&lines.collect::<String>())
+    }
+
     /// A line for people.
     pub(crate) fn line(self, text: &str) -> Result<(), Failure> {
         self.raw(&format!("{}\n", printable(text)))
-    }
-
-    /// A line for people that tells how something went.
-    pub(crate) fn toned(self, text: &str, tone: Tone) -> Result<(), Failure> {
-        let mut line = String::new();
-        push_toned(&mut line, &printable(text), tone, self.colour_out);
-        line.push('\n');
-        self.raw(&line)
     }
 
     /// Text that is the result itself, such as a workflow's source. Sanitised on a terminal, untouched in a pipe.

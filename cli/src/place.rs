@@ -45,6 +45,7 @@ impl Place {
         self.state.join("logins")
     }
 
+    #[cfg(feature = "server")]
     /// Where a daemon that was started by `tenantry up` writes its telemetry.
     pub(crate) fn telemetry(&self) -> PathBuf {
         self.state.join("daemon.log")

@@ -27,6 +27,8 @@ pub(crate) enum Tone {
     Warn,
     /// It matters less than the rest.
     Dim,
+    /// It heads what follows.
+    Strong,
 }
 
 impl Tone {
@@ -38,6 +40,7 @@ impl Tone {
             Self::Bad => Some("31"),
             Self::Warn => Some("33"),
             Self::Dim => Some("2"),
+            Self::Strong => Some("1"),
         }
     }
 }
@@ -129,7 +132,7 @@ pub(crate) fn table<T: Row>(rows: &[T], clock: Clock, layout: Layout) -> String 
     let widths = fit(widths(&lines, right.len()), layout.width);
     let mut out = String::new();
     for (number, line) in lines.iter().enumerate() {
-        let tone = (number == 0).then_some(Tone::Dim);
+        let tone = (number == 0).then_some(Tone::Strong);
         push_line(&mut out, line, &widths, &right, tone, layout.colour);
     }
     out

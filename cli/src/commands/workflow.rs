@@ -10,7 +10,6 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use tenantry_protocol::page::PageQuery;
 use tenantry_protocol::path::Operation;
-use tenantry_protocol::run::{Accepted, RunStart};
 use tenantry_protocol::workflow::{
     Applied, RevisionView, WorkflowApplied, WorkflowApply, WorkflowUpdate, WorkflowView,
 };
@@ -18,7 +17,7 @@ use tenantry_protocol::workflow::{
 use super::run;
 use crate::exit::Exit;
 use crate::failure::{Ended, Failure, finding_text};
-use crate::input::{self, confirm};
+use crate::input::confirm;
 use crate::session::{Paging, Session};
 
 /// Check, apply, run and look at workflows
@@ -126,23 +125,8 @@ Examples:
   tenantry -t acme workflow run import --input-json @orders.json --wait --timeout 5m
   tenantry -t acme workflow run bill --idempotency-key 2026-11")]
     Run {
-        /// The workflow
-        name: String,
-        /// An input as text; the daemon converts it to the input's type; may be repeated
-        #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input::parse_pair)]
-        inputs: Vec<(String, String)>,
-        /// All inputs as an object: JSON, @FILE, or - for standard input
-        #[arg(long, value_name = "JSON")]
-        input_json: Option<String>,
-        /// The same key again within a day starts nothing twice
-        #[arg(long, value_name = "TEXT")]
-        idempotency_key: Option<String>,
-        /// Show the log lines as they come, then the run
-        #[arg(short, long)]
-        follow: bool,
-        /// Wait until the run has ended, then show it
-        #[arg(short, long, conflicts_with = "follow")]
-        wait: bool,
+        #[command(flatten)]
+        start: run::Start,
     },
     /// Delete a workflow; its runs are kept; asks first
     #[command(
@@ -192,11 +176,7 @@ impl Workflow {
             }
             Verb::Enable { name } => enable(session, &name, true).await?,
             Verb::Disable { name } => enable(session, &name, false).await?,
-            Verb::Run { name, inputs, input_json, idempotency_key, follow, wait } => {
-                let inputs = input::inputs(input_json.as_deref(), inputs)?;
-                let start = RunStart { inputs, idempotency_key };
-                return start_run(session, &name, &start, follow, wait).await;
-            }
+            Verb::Run { start } => return start.run(session).await,
             Verb::Delete { name, yes } => {
                 let tenant = session.tenant().await?;
                 let question = format!("Delete the workflow {name} of {tenant}? Its runs are kept.");
@@ -261,34 +241,4 @@ async fn enable(session: &Session, name: &str, enabled: bool) -> Result<(), Fail
     let body = WorkflowUpdate { enabled };
     let workflow: WorkflowView = session.send(Operation::WorkflowUpdate, &[&tenant, name], &body).await?;
     session.output.show(&workflow, &workflow.name, |clock| view::fields(&workflow, clock))
-}
-
-async fn start_run(session: &Session, name: &str, start: &RunStart, follow: bool, wait: bool) -> Ended {
-    let output = session.output;
-    if follow {
-        output.must_stream()?;
-    }
-    let tenant = session.tenant().await?;
-    let accepted: Accepted = session.send(Operation::WorkflowRun, &[&tenant, name], start).await?;
-    if accepted.duplicate {
-        output.note("it had been started before under the same key");
-    }
-    let Some(run_id) = accepted.run.map(|run| run.to_string()) else {
-        // The run is made by the trigger stage; until then only the event has an id.
-        output
-            .machine(&accepted, &accepted.event.to_string(), || output.line(&accepted.event.to_string()))?;
-        return Ok(Exit::Ok);
-    };
-    if !follow && !wait {
-        output.machine(&accepted, &run_id, || output.line(&run_id))?;
-        output.note(&format!("follow it: tenantry -t {tenant} run logs {run_id} --follow"));
-        return Ok(Exit::Ok);
-    }
-    output.note(&run_id);
-    let run = if follow {
-        run::follow_to_end(session, &tenant, &run_id).await?
-    } else {
-        run::wait(session, &tenant, &run_id).await?
-    };
-    run::ended(session, &run)
 }

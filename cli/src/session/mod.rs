@@ -61,6 +61,7 @@ impl Session {
         Self { output, place, target, client, login: Mutex::new(None) }
     }
 
+    #[cfg(feature = "server")]
     /// The same for another socket.
     pub(crate) fn at(&self, socket: &Path) -> Self {
         let target = Target { socket: Some(socket.to_owned()), ..self.target.clone() };
@@ -72,6 +73,7 @@ impl Session {
         self.client.socket()
     }
 
+    #[cfg(feature = "server")]
     /// `--socket`, if it was given.
     pub(crate) fn named_socket(&self) -> Option<&Path> {
         self.target.socket.as_deref()

@@ -31,11 +31,6 @@ impl Paging {
     pub(crate) fn all() -> Self {
         Self { all: true, ..Self::default() }
     }
-
-    /// One page of this size.
-    pub(crate) fn of(limit: u32) -> Self {
-        Self { limit: Some(limit), ..Self::default() }
-    }
 }
 
 impl Session {

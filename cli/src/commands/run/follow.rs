@@ -18,12 +18,12 @@ const LOOK_LONGEST: Duration = Duration::from_secs(1);
 const REOPEN_LIMIT: u32 = 20;
 
 /// Waits until a run has ended, or `--timeout`.
-pub(crate) async fn wait(session: &Session, tenant: &str, run: &str) -> Result<RunView, Failure> {
+pub(super) async fn wait(session: &Session, tenant: &str, run: &str) -> Result<RunView, Failure> {
     limited(session, run, look(session, tenant, run)).await
 }
 
 /// Shows the log lines of a run as they come, until it has ended, or `--timeout`.
-pub(crate) async fn follow_to_end(session: &Session, tenant: &str, run: &str) -> Result<RunView, Failure> {
+pub(super) async fn follow_to_end(session: &Session, tenant: &str, run: &str) -> Result<RunView, Failure> {
     limited(session, run, async {
         stream(session, tenant, run, None).await?;
         look(session, tenant, run).await

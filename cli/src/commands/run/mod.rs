@@ -1,6 +1,7 @@
 //! `tenantry run`: what workflows did, step by step, and what they wrote.
 
 mod follow;
+mod start;
 mod view;
 
 use clap::{Args, Subcommand};
@@ -14,9 +15,11 @@ use crate::exit::Exit;
 use crate::failure::{Ended, Failure};
 use crate::session::{Paging, Session};
 
-pub(crate) use follow::{follow_to_end, wait};
+pub(crate) use start::Start;
+#[cfg(feature = "server")]
+pub(crate) use view::stage_times;
 
-/// See runs, their steps and log lines; wait for them or cancel them
+/// Start, see, follow, wait for and cancel runs
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -31,6 +34,17 @@ pub(crate) struct Run {
 
 #[derive(Subcommand, Debug)]
 enum Verb {
+    /// Start a workflow by hand, as `workflow run` does
+    ///
+    /// Prints the run's id. With --wait or --follow the exit code says how the run ended: 0 succeeded, 5 failed.
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run start hello -i name=Ada --follow
+  tenantry -t acme run start import --input-json @orders.json --wait --timeout 5m")]
+    Start {
+        #[command(flatten)]
+        start: Start,
+    },
     /// List runs, newest first
     #[command(
         visible_alias = "ls",
@@ -118,6 +132,7 @@ impl Run {
         let output = session.output;
         let tenant = session.tenant().await?;
         match self.verb {
+            Verb::Start { start } => return start.run(session).await,
             Verb::List { workflow, state, paging } => {
                 let query = |limit, after| RunQuery { workflow: workflow.clone(), state, limit, after };
                 let page =
@@ -146,19 +161,13 @@ impl Run {
                 return Ok(view::exit(run.state));
             }
             Verb::Wait { run, no_wait: false } => {
-                let run = wait(session, &tenant, &run).await?;
+                let run = follow::wait(session, &tenant, &run).await?;
                 view::show(output, &run)?;
                 return Ok(view::exit(run.state));
             }
         }
         Ok(Exit::Ok)
     }
-}
-
-/// Shows a run that has ended; the exit code says how.
-pub(crate) fn ended(session: &Session, run: &RunView) -> Ended {
-    view::show(session.output, run)?;
-    Ok(view::exit(run.state))
 }
 
 async fn steps(session: &Session, tenant: &str, run: &str) -> Result<(), Failure> {
