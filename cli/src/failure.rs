@@ -292,7 +292,11 @@ pub(crate) fn finding_text(finding: &Finding, colour: bool) -> String {
     }
     out.push('\n');
     if let Some(snippet) = &finding.snippet {
-        for line in printable_lines(snippet).lines() {
+        let snippet = printable_lines(snippet);
+        // A rendered snippet repeats message and place above its lines.
+        let lines: Vec<&str> = snippet.lines().collect();
+        let head = lines.iter().position(|line| line.trim_start().starts_with("-->")).map_or(0, |at| at + 1);
+        for line in &lines[head..] {
             out.push_str("  ");
             out.push_str(line);
             out.push('\n');

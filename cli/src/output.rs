@@ -9,7 +9,6 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use serde::Serialize;
-use serde_json::Value;
 use tenantry_protocol::page::Page;
 use tenantry_protocol::printable::{is_unsafe, printable, printable_lines};
 
@@ -207,9 +206,7 @@ impl Output {
     }
 
     fn yaml<T: Serialize>(self, value: &T) -> Result<(), Failure> {
-        // By way of JSON: field order and names are then exactly those of `-o json`.
-        let value = serde_json::to_value(value).unwrap_or(Value::Null);
-        let text = serde_saphyr::to_string(&value)
+        let text = serde_saphyr::to_string(value)
             .map_err(|error| Failure::usage(format!("cannot be written as YAML: {error}")))?;
         let end = if text.ends_with('\n') { "" } else { "\n" };
         self.text(&format!("{text}{end}"))
@@ -289,6 +286,7 @@ fn escape_json(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     #[test]
     fn json_stays_the_same_document_and_obeys_nothing() {

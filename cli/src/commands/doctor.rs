@@ -175,7 +175,12 @@ async fn health_checks(session: &Session) -> (Check, Check) {
                 let permission = Check::new("permission", State::Failed, message).hint(hint);
                 return (Check::new("daemon", State::Skipped, "it cannot be asked"), permission);
             }
-            let permission = Check::new("permission", State::Skipped, "there is nothing to open");
+            if !session.socket().exists() {
+                // The check of the socket has said it.
+                let permission = Check::new("permission", State::Skipped, "there is nothing to open");
+                return (Check::new("daemon", State::Skipped, "there is nothing to ask"), permission);
+            }
+            let permission = Check::new("permission", State::Ok, "this user may open the socket");
             (Check::new("daemon", State::Failed, message).hint(hint), permission)
         }
     }

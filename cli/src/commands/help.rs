@@ -18,7 +18,7 @@ Examples:
   tenantry help environment")]
 pub(crate) struct Help {
     /// A command with its verb, or the name of a page
-    topic: Vec<String>,
+    page: Vec<String>,
 }
 
 const ENVIRONMENT: &str = "\
@@ -36,8 +36,8 @@ Flags win over the environment. Secrets are never read from either: they come fr
 
 impl Help {
     pub(crate) fn run(self, output: Output) -> Ended {
-        let topic: Vec<&str> = self.topic.iter().map(String::as_str).collect();
-        match topic.as_slice() {
+        let page: Vec<&str> = self.page.iter().map(String::as_str).collect();
+        match page.as_slice() {
             ["exit-codes"] => output.raw(&exit_codes())?,
             ["environment"] => output.raw(ENVIRONMENT)?,
             path => {
