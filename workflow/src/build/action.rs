@@ -34,11 +34,18 @@ impl Build<'_, '_> {
         let query = self.templates(node.get("query"), &rules::HTTP, step);
         let headers = self.headers(index, node);
         let bearer = node.get("bearer").and_then(|bearer| self.template(bearer, &rules::HTTP, step));
-        if let Some(at) = node.key_span("bearer")
-            && headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
-        {
-            let message = "`bearer` and the header `authorization` say the same thing twice";
-            self.findings.error("conflicting-keys", at, message, None);
+        let basic = node.get("basic").and_then(|basic| {
+            let name = basic.get("username").and_then(|name| self.template(name, &rules::HTTP, step));
+            let password = basic.get("password").and_then(|text| self.template(text, &rules::HTTP, step));
+            name.zip(password)
+        });
+        for key in ["bearer", "basic"] {
+            if let Some(at) = node.key_span(key)
+                && headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+            {
+                let message = format!("`{key}` and the header `authorization` say the same thing twice");
+                self.findings.error("conflicting-keys", at, message, None);
+            }
         }
         let body = self.http_body(index, node);
         let method = node.get("method").and_then(Node::text);
@@ -52,7 +59,7 @@ impl Build<'_, '_> {
         let implied = if matches!(body, HttpBody::Empty) { "GET" } else { "POST" };
         let method = method.unwrap_or(implied).to_owned();
         let expect = self.expect(node);
-        Some(HttpAction { method, url: url?, query, headers, bearer, body, expect })
+        Some(HttpAction { method, url: url?, query, headers, bearer, basic, body, expect })
     }
 
     fn url(&mut self, index: usize, node: &Node) -> Option<Template> {
@@ -63,6 +70,15 @@ impl Build<'_, '_> {
             self.findings.error("bad-url", node.span.clone(), message, None);
         } else if text.split("${{").next().is_some_and(|start| start.contains([' ', '\n', '\t'])) {
             self.findings.error("bad-url", node.span.clone(), "a URL has no spaces", None);
+        } else if let Some((_, rest)) = text.split_once("://") {
+            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            if host.is_empty() {
+                self.findings.error("bad-url", node.span.clone(), "`url` has no host", None);
+            } else if host.split("${{").next().is_some_and(|start| start.contains('@')) {
+                let help = "use `basic: { username: …, password: … }`".to_owned();
+                let message = "a URL with a user's name in it is not sent";
+                self.findings.error("bad-url", node.span.clone(), message, Some(help));
+            }
         }
         self.template(node, &rules::HTTP, Some(index))
     }

@@ -131,6 +131,7 @@ fn secrets_of(action: &Action) -> Vec<String> {
             add(&http.url);
             http.query.iter().chain(&http.headers).for_each(|(_, template)| add(template));
             http.bearer.iter().for_each(&mut add);
+            http.basic.iter().for_each(|(name, password)| [name, password].into_iter().for_each(&mut add));
             match &http.body {
                 HttpBody::Empty => {}
                 HttpBody::Text(template) => add(template),

@@ -245,6 +245,28 @@ steps:
 }
 
 #[test]
+fn credentials_become_a_header() {
+    let workflow = good(
+        r#"
+name: w
+on: { event: a }
+steps:
+  - http: { url: "https://a.example", basic: { username: "${{ secrets.USER }}", password: "" } }
+  - http: { url: "https://a.example", headers: { Authorization: "Key ${{ secrets.KEY }}" }, body: x }
+"#,
+    );
+    assert_eq!(workflow.secrets(), ["KEY", "USER"]);
+    let secrets = [("USER".to_owned(), "me".to_owned()), ("KEY".to_owned(), "k".to_owned())].into();
+    let context = Context { secrets: &secrets, ..Context::default() };
+    let header = |step: usize| match workflow.steps[step].render(&context) {
+        Ok(Call::Http(call)) => call.headers[0].clone(),
+        other => panic!("no http call: {other:?}"),
+    };
+    assert_eq!(header(0), ("authorization".to_owned(), "Basic bWU6".to_owned()));
+    assert_eq!(header(1), ("authorization".to_owned(), "Key k".to_owned()));
+}
+
+#[test]
 fn jq_gets_the_context_without_secrets() {
     let workflow = good("name: w\non: { event: a }\nsteps: [{ jq: .event }]\n");
     let (event, secrets) = (json!({ "id": 1 }), [("A".to_owned(), "s3cret".to_owned())].into());

@@ -33,6 +33,9 @@ pub(crate) fn http(action: &HttpAction, scope: &Scope<'_>) -> Result<HttpCall, E
         let token = header_value("authorization", bearer.text_in(scope)?)?;
         headers.push(("authorization".to_owned(), format!("Bearer {token}")));
     }
+    if let Some((name, password)) = &action.basic {
+        headers.push(("authorization".to_owned(), basic(&name.text_in(scope)?, &password.text_in(scope)?)?));
+    }
     let (kind, body) = body(&action.body, scope)?;
     if let Some(kind) = kind
         && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
@@ -40,6 +43,29 @@ pub(crate) fn http(action: &HttpAction, scope: &Scope<'_>) -> Result<HttpCall, E
         headers.push(("content-type".to_owned(), kind.to_owned()));
     }
     Ok(HttpCall { method: action.method.clone(), url, headers, body, expect: action.expect.clone() })
+}
+
+/// The credentials of a user (RFC 7617 §2).
+fn basic(name: &str, password: &str) -> Result<String, ExpressionError> {
+    if name.contains(':') {
+        return Err(ExpressionError::plain("the name of `basic` has a colon in it"));
+    }
+    let mut out = "Basic ".to_owned();
+    base64(format!("{name}:{password}").as_bytes(), &mut out);
+    Ok(out)
+}
+
+/// Base64 with padding (RFC 4648 §4).
+fn base64(bytes: &[u8], out: &mut String) {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for chunk in bytes.chunks(3) {
+        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * place)) as usize & 63];
+            out.push(if place <= chunk.len() { char::from(letter) } else { '=' });
+        }
+    }
 }
 
 /// The content type that a body implies, and the body.
@@ -180,4 +206,36 @@ fn whole(context: &Context<'_>) -> Value {
 
 pub(crate) fn emit(action: &EmitAction, scope: &Scope<'_>) -> Result<EmitCall, ExpressionError> {
     Ok(EmitCall { name: action.name.clone(), data: action.data.value_in(scope)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_the_rfc() {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+            ("\u{fb}\u{ff}", "w7vDvw=="),
+        ] {
+            let mut out = String::new();
+            base64(plain.as_bytes(), &mut out);
+            assert_eq!(out, coded);
+        }
+        assert_eq!(basic("Aladdin", "open sesame").unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert!(basic("a:b", "c").is_err());
+    }
+
+    #[test]
+    fn percent_encoding_keeps_only_the_unreserved() {
+        let mut out = String::new();
+        encode("aZ0-._~ /?#%&=+é", &mut out);
+        assert_eq!(out, "aZ0-._~%20%2F%3F%23%25%26%3D%2B%C3%A9");
+    }
 }

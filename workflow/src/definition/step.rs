@@ -102,6 +102,8 @@ pub struct HttpAction {
     pub(crate) query: Vec<(String, Template)>,
     pub(crate) headers: Vec<(String, Template)>,
     pub(crate) bearer: Option<Template>,
+    /// Name and password.
+    pub(crate) basic: Option<(Template, Template)>,
     pub(crate) body: HttpBody,
     pub(crate) expect: Vec<StatusRange>,
 }

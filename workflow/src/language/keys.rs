@@ -143,7 +143,7 @@ static VERIFY: Object = Object {
             "How far the timestamp of `standard-webhooks` may be off; 5m if left out.",
         ),
     ],
-    at_most_one: &["secret", "secrets"],
+    at_most_one: &[&["secret", "secrets"]],
     habits: &[("type", "scheme"), ("key", "secret"), ("token", "secret")],
     ..PLAIN
 };
@@ -305,6 +305,7 @@ static HTTP: Object = Object {
         key("headers", Shape::Map(&Shape::Scalar), "Headers by name."),
         key("query", Shape::Map(&Shape::Scalar), "Query parameters by name, percent-encoded."),
         key("bearer", Shape::Text, "A token for `Authorization: Bearer`."),
+        key("basic", Shape::Object(&BASIC), "A user's name and password for `Authorization: Basic`."),
         key("json", Shape::Json, "A JSON body; a string that is one `${{ }}` keeps its type."),
         key("form", Shape::Map(&Shape::Scalar), "A form body."),
         key("body", Shape::Text, "A body as it is."),
@@ -314,17 +315,28 @@ static HTTP: Object = Object {
             "The statuses that count as success, such as 200 or 2xx; 2xx if left out.",
         ),
     ],
-    at_most_one: &["json", "form", "body"],
-    planned: &["basic", "redirects", "tls", "proxy", "multipart"],
+    at_most_one: &[&["json", "form", "body"], &["bearer", "basic"]],
+    planned: &["redirects", "tls", "proxy", "multipart"],
     habits: &[
         ("uri", "url"),
         ("params", "query"),
         ("data", "json"),
         ("payload", "json"),
         ("token", "bearer"),
-        ("auth", "bearer"),
+        ("auth", "basic"),
+        ("authorization", "bearer"),
         ("status", "expect"),
     ],
+    ..PLAIN
+};
+
+static BASIC: Object = Object {
+    noun: "`basic`",
+    keys: &[
+        required("username", Shape::Scalar, "The user's name."),
+        required("password", Shape::Scalar, "The password; may be empty."),
+    ],
+    habits: &[("user", "username"), ("name", "username"), ("pass", "password"), ("secret", "password")],
     ..PLAIN
 };
 

@@ -53,8 +53,8 @@ pub(crate) struct Object {
     pub(crate) exactly_one: &'static [&'static str],
     /// At least one of these keys must be there.
     pub(crate) at_least_one: &'static [&'static str],
-    /// At most one of these keys may be there.
-    pub(crate) at_most_one: &'static [&'static str],
+    /// Of each group, at most one key may be there.
+    pub(crate) at_most_one: &'static [&'static [&'static str]],
     /// The first key needs the second.
     pub(crate) only_with: &'static [(&'static str, &'static str)],
     /// Keys of the language to come.

@@ -46,9 +46,11 @@ fn object(table: &Object) -> Value {
     }
     if !table.at_most_one.is_empty() {
         let mut pairs = Vec::new();
-        for (index, first) in table.at_most_one.iter().enumerate() {
-            for second in table.at_most_one.iter().skip(index + 1) {
-                pairs.push(json!({ "required": [first, second] }));
+        for group in table.at_most_one {
+            for (index, first) in group.iter().enumerate() {
+                for second in group.iter().skip(index + 1) {
+                    pairs.push(json!({ "required": [first, second] }));
+                }
             }
         }
         fields.insert("not".to_owned(), json!({ "anyOf": pairs }));

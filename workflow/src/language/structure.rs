@@ -163,7 +163,7 @@ fn rules(node: &Node, table: &Object, findings: &mut Findings<'_>) {
             findings.error("missing-key", at, message, None);
         }
     }
-    for group in [table.exactly_one, table.at_most_one] {
+    for group in std::iter::once(&table.exactly_one).chain(table.at_most_one) {
         let keys = present(group);
         if let Some(second) = keys.get(1) {
             let at = node.key_span(second).unwrap_or_default();
