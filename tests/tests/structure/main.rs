@@ -7,6 +7,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod crates;
+mod doors;
 mod floors;
 mod glossary;
 mod lexer;
