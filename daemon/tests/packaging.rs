@@ -2,6 +2,13 @@
 //!
 //! Where a tool of systemd is missing its part is skipped and says so; the texts are compared everywhere.
 
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test may stop where it cannot go on, and says what it skips"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -42,6 +42,9 @@ impl Rate {
     }
 }
 
+/// More than this many in a unit of time is no limit any more.
+const RATE_MAX: u32 = 10_000_000;
+
 /// A network in CIDR notation; a single address is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
@@ -214,7 +217,8 @@ fn parse_rate(text: &str) -> Option<Rate> {
         _ => return None,
     });
     let burst = burst.unwrap_or(count);
-    (count > 0 && burst > 0).then_some(Rate { count, per, burst })
+    let allowed = 1..=RATE_MAX;
+    (allowed.contains(&count) && allowed.contains(&burst)).then_some(Rate { count, per, burst })
 }
 
 macro_rules! number {

@@ -85,6 +85,16 @@ fn values_of_the_wrong_kind_or_out_of_range_are_named_with_what_is_allowed() {
 }
 
 #[test]
+fn a_rate_is_neither_nothing_nor_everything() {
+    for bad in
+        ["0/s", "5/s burst 0", "10000001/s", "5/s burst 10000001", "5/d", "/s", "5", "-1/s", "5/s burst"]
+    {
+        let text = format!("[ingress]\nrate-per-ip = \"{bad}\"\n");
+        assert_eq!(findings(&text)[0].0, "wrong-type", "{bad}");
+    }
+}
+
+#[test]
 fn a_syntax_error_has_a_place() {
     let found = findings("[api]\nmax-connections = = 3\n");
     assert_eq!((found[0].0.as_str(), found[0].1), ("syntax", 2));

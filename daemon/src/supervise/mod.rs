@@ -136,14 +136,15 @@ impl Supervisor {
         let name = name.into();
         let guest = self.roll.enter(name.clone());
         let supervisor = self.clone();
+        let own_name = name.clone();
         let body = move || {
             let _guest = guest;
             let stop = supervisor.stop.clone();
             if let Err(panicked) = panic::catch(move || work(stop)) {
-                supervisor.note_panic(&name, &panicked);
+                supervisor.note_panic(&own_name, &panicked);
             }
         };
-        start_thread(body).map_err(|error| Error::internal("start a thread").with_source(error))
+        start_thread(&name, body).map_err(|error| Error::internal("start a thread").with_source(error))
     }
 
     /// The tasks that are restarted or degraded, and all the others, by name.
@@ -198,8 +199,10 @@ fn start_blocking<T: Send + 'static>(
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that spawns threads")]
-fn start_thread(body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    std::thread::Builder::new().name("tenantry".to_owned()).spawn(body).map(drop)
+fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    // The standard library refuses a zero byte by a panic, and Linux shows the first 15 bytes.
+    let name = name.replace('\0', "");
+    std::thread::Builder::new().name(name).spawn(body).map(drop)
 }
 
 /// A spec's label on a health entry: which tenant suffers when the task is degraded.

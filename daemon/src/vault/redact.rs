@@ -5,6 +5,7 @@
 //! It cannot find what a program encrypts, compresses or spells backwards. **Invariant:** the output does not
 //! depend on where the stream was cut.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -48,7 +49,8 @@ pub struct Redactor {
 }
 
 impl Secrets {
-    /// Prepares the search for these values.
+    /// Prepares the search for these values. That costs about a millisecond for a dozen of them, so whoever
+    /// redacts often keeps the result until a secret changes.
     pub fn new<'v>(values: impl IntoIterator<Item = &'v SecretValue>) -> Result<Self> {
         let whole = values.into_iter().flat_map(|value| forms::of_secret(value.expose()));
         let mut forms: Vec<_> = whole.flat_map(|form| blocks(&form)).collect();
@@ -66,6 +68,11 @@ impl Secrets {
         Ok(Self { inner: Some(Arc::new(Inner { search, forms, longest })) })
     }
 
+    /// Whether there is nothing to cut out.
+    pub const fn is_empty(&self) -> bool {
+        self.inner.is_none()
+    }
+
     /// Starts on a stream.
     pub fn redactor(&self) -> Redactor {
         Redactor { secrets: self.clone(), held: Zeroizing::default(), covered: 0, within: false }
@@ -80,27 +87,37 @@ impl Secrets {
     }
 
     /// Cuts the secrets out of a whole text.
-    pub fn redact_text(&self, text: &str) -> String {
+    pub fn redact_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if !self.inner.as_ref().is_some_and(|inner| inner.search.is_match(text)) {
+            return Cow::Borrowed(text);
+        }
         // Only whole forms are cut out; where a form is no text, what is left around it may be none either.
-        String::from_utf8_lossy(&self.redact(text.as_bytes())).into_owned()
+        Cow::Owned(String::from_utf8_lossy(&self.redact(text.as_bytes())).into_owned())
     }
 
-    /// Cuts the secrets out of every text in a JSON value, keys included.
+    /// Cuts the secrets out of every text in a JSON value, keys and numbers included.
     pub fn redact_json(&self, value: &mut serde_json::Value) {
+        if self.is_empty() {
+            return;
+        }
         match value {
-            serde_json::Value::String(text) => *text = self.redact_text(text),
+            serde_json::Value::String(text) => {
+                if let Cow::Owned(redacted) = self.redact_text(text) {
+                    *text = redacted;
+                }
+            }
             serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.redact_json(item)),
             serde_json::Value::Object(entries) => {
-                let taken = std::mem::take(entries);
-                entries.extend(taken.into_iter().map(|(key, mut value)| {
-                    self.redact_json(&mut value);
-                    (self.redact_text(&key), value)
-                }));
+                entries.values_mut().for_each(|value| self.redact_json(value));
+                if entries.keys().any(|key| matches!(self.redact_text(key), Cow::Owned(_))) {
+                    let taken = std::mem::take(entries);
+                    entries.extend(
+                        taken.into_iter().map(|(key, value)| (self.redact_text(&key).into_owned(), value)),
+                    );
+                }
             }
             serde_json::Value::Number(number) => {
-                let text = number.to_string();
-                let redacted = self.redact_text(&text);
-                if redacted != text {
+                if let Cow::Owned(redacted) = self.redact_text(&number.to_string()) {
                     *value = serde_json::Value::String(redacted);
                 }
             }
