@@ -4,6 +4,7 @@ mod corpus;
 mod exchange;
 mod measure;
 mod policy;
+mod tls;
 
 use std::collections::HashMap;
 use std::io;
