@@ -9,9 +9,10 @@ use tenantry_protocol::health::{HealthState, Status, TaskView, TenantCounts};
 use tenantry_protocol::permission::Role;
 use tenantry_protocol::run::StageTimes;
 
-use tenantry_protocol::id::{EventId, RunId, TenantId, WorkflowId};
+use tenantry_protocol::id::{EventId, JobId, RunId, TenantId, WorkflowId};
+use tenantry_protocol::queue::JobView;
 use tenantry_protocol::run::{AttemptView, LogLine, LogStream, RunView, StepView};
-use tenantry_protocol::state::{EventKind, RunState, StageName, StepState, TenantState};
+use tenantry_protocol::state::{EventKind, JobState, RunState, StageName, StepState, TenantState};
 use tenantry_protocol::tenant::{Counters, QueueView, TenantStats};
 
 /// A run without steps.
@@ -200,6 +201,22 @@ pub(crate) fn running(id: RunId) -> RunView {
     tell.index = 2;
     view.steps = vec![fetch, charge, tell];
     view
+}
+
+/// A dead letter of the action stage.
+pub(crate) fn dead(n: u8, run: RunId, error: &str) -> JobView {
+    JobView {
+        id: JobId::from_bytes([n; 16]),
+        stage: StageName::Action,
+        state: JobState::Dead,
+        run: Some(run),
+        attempt: 3,
+        available_at: NOW,
+        created_at: NOW - 60_000,
+        error: Some(error.to_owned()),
+        subject: format!("step charge-{n}"),
+        payload: None,
+    }
 }
 
 /// Why nothing is reached.

@@ -11,6 +11,8 @@ use crate::message::Intent;
 pub enum Context {
     /// The overview has the keys.
     Overview,
+    /// The list of dead letters has the keys.
+    Dead,
     /// The run that was opened has the keys.
     Run,
     /// A filter is being typed.
@@ -53,11 +55,15 @@ const fn ctrl(c: char) -> Chord {
     Chord(KeyCode::Char(c), true)
 }
 
-const PANES: &[Context] = &[Context::Overview, Context::Run];
+const SPLIT: &[Context] = &[Context::Overview, Context::Run];
+const PANES: &[Context] = &[Context::Overview, Context::Dead, Context::Run];
 const OVERVIEW: &[Context] = &[Context::Overview];
+const LISTS: &[Context] = &[Context::Overview, Context::Dead];
+const DEAD: &[Context] = &[Context::Dead];
 const TYPED: &[Context] = &[Context::Entry, Context::Chooser];
-const ANY: &[Context] = &[Context::Overview, Context::Run, Context::Entry, Context::Chooser, Context::Help];
-const READING: &[Context] = &[Context::Overview, Context::Run, Context::Help];
+const ANY: &[Context] =
+    &[Context::Overview, Context::Dead, Context::Run, Context::Entry, Context::Chooser, Context::Help];
+const READING: &[Context] = &[Context::Overview, Context::Dead, Context::Run, Context::Help];
 
 macro_rules! bindings {
     ($($keys:literal [$($chord:expr),+] => $intent:ident, $bar:literal, $says:literal, $contexts:expr;)+) => {
@@ -70,13 +76,15 @@ macro_rules! bindings {
 
 bindings! {
     "enter" [key(KeyCode::Enter)] => Open, "open", "open the selected run, or show only the selected tenant", OVERVIEW;
+    "enter" [key(KeyCode::Enter)] => Open, "run", "open the run of the selected dead letter", DEAD;
     "enter" [key(KeyCode::Enter)] => Open, "take", "take what was typed or chosen", TYPED;
     "esc" [key(KeyCode::Esc)] => Back, "back", "one level up: close, clear the filter, show all tenants", READING;
     "esc" [key(KeyCode::Esc)] => Back, "cancel", "leave as it was", TYPED;
-    "tab" [key(KeyCode::Tab)] => NextPane, "pane", "next pane", PANES;
-    "shift-tab" [key(KeyCode::BackTab)] => PreviousPane, "", "previous pane", PANES;
-    "/" [letter('/')] => Filter, "filter", "show only rows with a text; a leading ! shows those without", OVERVIEW;
-    "t" [letter('t')] => ChooseTenant, "tenant", "choose the tenant whose things are shown", OVERVIEW;
+    "tab" [key(KeyCode::Tab)] => NextPane, "pane", "next pane", SPLIT;
+    "shift-tab" [key(KeyCode::BackTab)] => PreviousPane, "", "previous pane", SPLIT;
+    "/" [letter('/')] => Filter, "filter", "show only rows with a text; a leading ! shows those without", LISTS;
+    "t" [letter('t')] => ChooseTenant, "tenant", "choose the tenant whose things are shown", LISTS;
+    "d" [letter('d')] => DeadLetters, "dead", "show the dead letters, or leave them", LISTS;
     "j, down" [letter('j'), key(KeyCode::Down)] => Down, "", "one row down", READING;
     "k, up" [letter('k'), key(KeyCode::Up)] => Up, "", "one row up", READING;
     "down" [key(KeyCode::Down)] => Down, "", "one row down", TYPED;

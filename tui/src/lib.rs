@@ -14,6 +14,7 @@ pub mod link;
 pub mod message;
 pub mod model;
 pub mod pace;
+pub mod signals;
 pub mod terminal;
 pub mod view;
 
@@ -24,7 +25,6 @@ use crossterm::event::Event;
 use jiff::tz::TimeZone;
 use tenantry_protocol::client::Client;
 use tenantry_protocol::error::ErrorCode;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -35,6 +35,7 @@ use message::{Effect, Message, Read, Request, Trouble};
 use model::Model;
 use model::update::{settle, update};
 use pace::Pace;
+use signals::Signals;
 use terminal::Screen;
 use view::theme::Theme;
 
@@ -74,7 +75,7 @@ pub enum TuiError {
 pub async fn run(options: Options) -> Result<(), TuiError> {
     let screen = Screen::open(Theme::new(options.no_color))?;
     let mut input = Input::open()?;
-    let mut stop = Stop::new()?;
+    let mut signals = Signals::new()?;
     let (messages, mut incoming) = mpsc::channel(link::MESSAGES_LIMIT);
     let (requests, asked) = mpsc::channel(link::REQUESTS_LIMIT);
     // Dropped at the end, and the link with it.
@@ -82,14 +83,15 @@ pub async fn run(options: Options) -> Result<(), TuiError> {
     tasks.spawn(Link::new(options.client, options.tenant.clone(), asked, messages).run());
 
     let model = Model::new(clock::unix_ms(), TimeZone::system(), options.tenant);
-    let mut dashboard = Dashboard { model, screen, requests, pace: Pace::new(), left: false };
+    let mut dashboard =
+        Dashboard { model, screen, requests, pace: Pace::new(), left: false, suspends: false };
     let mut batch = Vec::with_capacity(BATCH);
     while !dashboard.left {
         let wake = dashboard.wake(Instant::now());
         tokio::select! {
             biased;
             _ = &mut input.gone => return Err(TuiError::TerminalLost),
-            end = stop.wait() => return end,
+            end = signals.told_to_end() => return end,
             event = input.events.recv() => match event {
                 Some(event) => dashboard.terminal_event(event)?,
                 None => return Err(TuiError::TerminalLost),
@@ -104,6 +106,12 @@ pub async fn run(options: Options) -> Result<(), TuiError> {
                 }
             }
             () = sleep_until(wake), if wake.is_some() => {}
+        }
+        if std::mem::take(&mut dashboard.suspends) {
+            dashboard.screen.leave();
+            signals.stop_until_continued().await?;
+            dashboard.screen.enter()?;
+            dashboard.pace.hasten();
         }
         dashboard.look_at_the_clock()?;
     }
@@ -123,6 +131,7 @@ struct Dashboard {
     requests: mpsc::Sender<Request>,
     pace: Pace,
     left: bool,
+    suspends: bool,
 }
 
 impl Dashboard {
@@ -169,7 +178,7 @@ impl Dashboard {
             match effect {
                 Effect::Quit => self.left = true,
                 Effect::Redraw => self.screen.forget()?,
-                Effect::Suspend => self.screen.suspend()?,
+                Effect::Suspend => self.suspends = true,
                 Effect::Ask(request) => self.ask(request),
             }
         }
@@ -182,6 +191,7 @@ impl Dashboard {
         let read = match refused.into_inner() {
             Request::Stats { .. } => Read::Stats,
             Request::Runs { .. } => Read::Runs,
+            Request::Dead { .. } => Read::Dead,
             Request::Run { run, .. } => Read::Run(run),
             Request::ConnectNow | Request::Log { .. } | Request::CloseLog => return,
         };
@@ -193,25 +203,5 @@ impl Dashboard {
         };
         // A failed read asks for nothing before its wait is over.
         update(&mut self.model, clock::unix_ms(), Message::Failed { read, trouble });
-    }
-}
-
-/// The signals that end the dashboard in good order.
-struct Stop {
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, hang_up: signal(SignalKind::hangup())? })
-    }
-
-    /// A hang-up means that the terminal is gone or about to be.
-    async fn wait(&mut self) -> Result<(), TuiError> {
-        tokio::select! {
-            _ = self.terminate.recv() => Ok(()),
-            _ = self.hang_up.recv() => Err(TuiError::TerminalLost),
-        }
     }
 }

@@ -8,6 +8,7 @@ use tenantry_protocol::feed::FeedItem;
 use tenantry_protocol::health::Status;
 use tenantry_protocol::id::{RunId, TenantId};
 use tenantry_protocol::permission::Role;
+use tenantry_protocol::queue::JobView;
 use tenantry_protocol::run::{LogLine, RunView};
 use tenantry_protocol::tenant::TenantStats;
 
@@ -88,6 +89,8 @@ pub enum Intent {
     Open,
     /// Type a filter.
     Filter,
+    /// Show the dead letters.
+    DeadLetters,
     /// Choose the tenant whose things are shown.
     ChooseTenant,
     /// A character was typed.
@@ -128,6 +131,11 @@ pub enum Request {
         /// Ids and names.
         tenants: Vec<(TenantId, String)>,
     },
+    /// Read the dead letters of these tenants.
+    Dead {
+        /// Ids and names.
+        tenants: Vec<(TenantId, String)>,
+    },
     /// Read one run with its steps and attempts.
     Run {
         /// The tenant's name.
@@ -155,6 +163,8 @@ pub enum Read {
     Stats,
     /// [`Request::Runs`].
     Runs,
+    /// [`Request::Dead`].
+    Dead,
     /// [`Request::Run`].
     Run(RunId),
 }
@@ -176,6 +186,8 @@ pub enum Answer {
         /// The latest runs of each tenant.
         lists: Vec<(TenantId, Vec<RunView>)>,
     },
+    /// To [`Request::Dead`].
+    Dead(Vec<(TenantId, Vec<JobView>)>),
     /// To [`Request::Run`].
     Run(Box<RunView>),
 }

@@ -4,6 +4,7 @@
 //! printed to a terminal that is gone.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{Hide, Show};
@@ -15,6 +16,7 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
 
 use crate::TuiError;
 use crate::model::Model;
@@ -26,7 +28,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it is taken over.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: ratatui's own clean-up prints to standard error when the terminal is gone, and panics when that
+    /// is gone as well. [`give_back`] is the clean-up.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     theme: Theme,
 }
 
@@ -43,7 +47,7 @@ impl Screen {
         take()?;
         let backend = CrosstermBackend::new(BufWriter::with_capacity(64 << 10, io::stdout()));
         match Terminal::new(backend) {
-            Ok(terminal) => Ok(Self { terminal, theme }),
+            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal), theme }),
             Err(error) => {
                 give_back();
                 Err(error.into())
@@ -63,15 +67,19 @@ impl Screen {
 
     /// Forgets what is on the screen: the next frame is painted whole.
     pub fn forget(&mut self) -> Result<(), TuiError> {
-        Ok(self.terminal.clear()?)
+        // `Terminal::clear` asks the terminal where its cursor is; the answer would be taken for keys.
+        let area = Rect::from((Position::ORIGIN, self.terminal.size()?));
+        Ok(self.terminal.resize(area)?)
     }
 
-    /// Gives the terminal back to the shell, stops until `fg`, and takes it again.
-    pub fn suspend(&mut self) -> Result<(), TuiError> {
+    /// Gives the terminal back for a while, to the shell.
+    pub fn leave(&self) {
         give_back();
-        let stopped = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
+    }
+
+    /// Takes the terminal over again.
+    pub fn enter(&mut self) -> Result<(), TuiError> {
         take()?;
-        stopped.map_err(io::Error::from)?;
         self.forget()
     }
 }

@@ -220,6 +220,9 @@ impl Link {
             Request::Runs { asked, tenants } => {
                 self.calls.spawn(reader.runs(asked, tenants));
             }
+            Request::Dead { tenants } => {
+                self.calls.spawn(reader.dead(tenants));
+            }
             Request::Run { tenant, run } => {
                 self.calls.spawn(reader.run(tenant, run));
             }

@@ -1,11 +1,14 @@
 //! The reads: each is one or a few calls and ends in exactly one answer or failure (a log: in lines and an end).
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tenantry_protocol::client::{Client, ClientError};
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::health::{HostStats, Status};
 use tenantry_protocol::id::{RunId, TenantId};
 use tenantry_protocol::page::{PAGE_LIMIT, Page};
 use tenantry_protocol::path::Operation;
+use tenantry_protocol::queue::DeadQuery;
 use tenantry_protocol::run::{LogLine, LogQuery, RunQuery, RunView, StepView};
 use tenantry_protocol::tenant::TenantStats;
 use tokio::sync::mpsc::Sender;
@@ -15,6 +18,8 @@ use crate::message::{Answer, Message, Read};
 
 /// How many runs of each tenant are read.
 const RUNS_READ: u32 = 50;
+/// How many dead letters of each tenant are read.
+const DEAD_READ: u32 = 200;
 /// How many pages of a log are read before it is followed; beyond that the middle of it is left out.
 const LOG_PAGES: usize = 20;
 
@@ -33,8 +38,16 @@ impl Reader {
 
     /// The latest runs of some tenants.
     pub(super) async fn runs(self, asked: u64, tenants: Vec<(TenantId, String)>) {
-        let answer = self.read_runs(asked, tenants).await;
-        self.finish(Read::Runs, answer).await;
+        let query = RunQuery { limit: Some(RUNS_READ), ..RunQuery::default() };
+        let lists = self.of_each(Operation::RunList, tenants, &query).await;
+        self.finish(Read::Runs, lists.map(|lists| Answer::Runs { asked, lists })).await;
+    }
+
+    /// The dead letters of some tenants.
+    pub(super) async fn dead(self, tenants: Vec<(TenantId, String)>) {
+        let query = DeadQuery { limit: Some(DEAD_READ), ..DeadQuery::default() };
+        let answer = self.of_each(Operation::DeadList, tenants, &query).await;
+        self.finish(Read::Dead, answer.map(Answer::Dead)).await;
     }
 
     /// One run with its steps and attempts.
@@ -59,20 +72,24 @@ impl Reader {
         Ok(Answer::Stats { host: Some(Box::new(status)), tenants: stats.tenants })
     }
 
-    async fn read_runs(&self, asked: u64, tenants: Vec<(TenantId, String)>) -> Result<Answer, ClientError> {
-        let query = RunQuery { limit: Some(RUNS_READ), ..RunQuery::default() };
+    /// One page of each tenant.
+    async fn of_each<T: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        tenants: Vec<(TenantId, String)>,
+        query: &impl Serialize,
+    ) -> Result<Vec<(TenantId, Vec<T>)>, ClientError> {
         let mut lists = Vec::with_capacity(tenants.len());
         for (id, name) in tenants {
-            let page: Result<Page<RunView>, _> =
-                self.client.get(Operation::RunList, &[name.as_str()], &query).await;
+            let page: Result<Page<T>, _> = self.client.get(operation, &[name.as_str()], query).await;
             match page {
                 Ok(page) => lists.push((id, page.items)),
-                // One tenant that is gone or set aside does not hide the runs of the others.
+                // One tenant that is gone or set aside does not hide what the others have.
                 Err(ClientError::Problem(problem)) if is_of_the_tenant(problem.code) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Answer::Runs { asked, lists })
+        Ok(lists)
     }
 
     async fn read_run(&self, tenant: &str, run: RunId) -> Result<Answer, ClientError> {

@@ -1,6 +1,9 @@
 //! What an intent does to the model.
 
+use tenantry_protocol::id::{RunId, TenantId};
+
 use super::cursor::Step;
+use super::dead::DeadLetters;
 use super::filter::Filter;
 use super::run::{OpenRun, RunPane};
 use super::{Chooser, Mode, Model, OverviewPane};
@@ -35,7 +38,7 @@ pub fn intent(model: &mut Model, intent: Intent) -> Vec<Effect> {
 pub fn paste(model: &mut Model, text: &str) {
     let line = text.lines().next().unwrap_or_default();
     let filter = match &mut model.mode {
-        Mode::Entry { .. } => pane_filter(model),
+        Mode::Entry { .. } => model.filter_mut(),
         Mode::Chooser(chooser) => Some(&mut chooser.filter),
         Mode::Panes | Mode::Help { .. } => None,
     };
@@ -64,12 +67,13 @@ fn panes(model: &mut Model, intent: Intent) -> Vec<Effect> {
     match intent {
         Intent::Help => model.mode = Mode::Help { top: 0 },
         Intent::Refresh => return refresh(model),
-        Intent::BackOrQuit if model.run.is_none() => return vec![Effect::Quit],
+        Intent::BackOrQuit if model.run.is_none() && model.dead.is_none() => return vec![Effect::Quit],
         Intent::Back | Intent::BackOrQuit => return back(model),
+        Intent::DeadLetters if model.run.is_none() => dead_letters(model),
         Intent::NextPane | Intent::PreviousPane => turn(model),
         Intent::Open => return open(model),
         Intent::Filter if model.run.is_none() => {
-            let before = pane_filter(model).cloned().unwrap_or_default();
+            let before = model.filter().cloned().unwrap_or_default();
             model.mode = Mode::Entry { before };
         }
         Intent::ChooseTenant if model.run.is_none() => {
@@ -111,6 +115,11 @@ fn walk(model: &mut Model, step: Step) {
         }
         return;
     }
+    if let Some(dead) = &mut model.dead {
+        let ids: Vec<_> = dead.visible(|id| model.tenants.name(id)).iter().map(|row| row.job.id).collect();
+        dead.cursor.step(step, &ids);
+        return;
+    }
     match model.pane {
         OverviewPane::Tenants => {
             let rows = model.tenants.visible(model.scope.as_deref());
@@ -130,6 +139,9 @@ fn refresh(model: &mut Model) -> Vec<Effect> {
     }
     model.stats_refresh.want_now();
     model.runs_refresh.want_now();
+    if let Some(dead) = &mut model.dead {
+        dead.refresh.want_now();
+    }
     if let Some(run) = &mut model.run {
         run.refresh.want_now();
     }
@@ -141,8 +153,10 @@ fn back(model: &mut Model) -> Vec<Effect> {
     if model.run.take().is_some() {
         return vec![Effect::Ask(Request::CloseLog)];
     }
-    if let Some(filter) = pane_filter(model).filter(|filter| !filter.is_empty()) {
+    if let Some(filter) = model.filter_mut().filter(|filter| !filter.is_empty()) {
         filter.clear();
+    } else if model.dead.take().is_some() {
+        // Its list is read anew when it is shown again.
     } else if model.sees_host() && model.scope.take().is_some() {
         model.runs_refresh.want_now();
     }
@@ -152,6 +166,13 @@ fn back(model: &mut Model) -> Vec<Effect> {
 fn open(model: &mut Model) -> Vec<Effect> {
     if model.run.is_some() {
         return Vec::new();
+    }
+    if let Some(dead) = &model.dead {
+        let rows = dead.visible(|id| model.tenants.name(id));
+        let ids: Vec<_> = rows.iter().map(|row| row.job.id).collect();
+        let row = dead.cursor.index(&ids).and_then(|at| rows.get(at));
+        let found = row.and_then(|row| row.job.run.map(|run| (run, row.tenant)));
+        return found.map(|(run, tenant)| open_run(model, run, tenant)).unwrap_or_default();
     }
     if model.pane == OverviewPane::Tenants {
         let rows = model.tenants.visible(model.scope.as_deref());
@@ -167,19 +188,35 @@ fn open(model: &mut Model) -> Vec<Effect> {
     let ids = model.visible_run_ids();
     let Some(row) = model.runs.cursor.index(&ids).and_then(|at| rows.get(at)) else { return Vec::new() };
     let (id, tenant) = (row.id, row.tenant);
+    // From here on the selection means this run, not "the newest".
+    model.runs.cursor.select(id);
+    open_run(model, id, tenant)
+}
+
+fn open_run(model: &mut Model, id: RunId, tenant: TenantId) -> Vec<Effect> {
     let name = model.tenants.name(tenant).map_or_else(|| tenant.to_string(), str::to_owned);
     let mut run = OpenRun::new(id, tenant, name.clone());
     run.refresh.want_now();
-    // From here on the selection means this run, not "the newest".
-    model.runs.cursor.select(id);
     model.run = Some(run);
     vec![Effect::Ask(Request::Log { tenant: name, run: id, after: None })]
+}
+
+/// Shows the dead letters, or leaves them.
+fn dead_letters(model: &mut Model) {
+    if model.dead.take().is_none() {
+        let mut dead = DeadLetters::default();
+        dead.refresh.want_now();
+        model.dead = Some(dead);
+    }
 }
 
 /// Shows the things of one tenant, or of all.
 fn show_only(model: &mut Model, scope: Option<String>) {
     model.scope = scope;
     model.runs_refresh.want_now();
+    if let Some(dead) = &mut model.dead {
+        dead.refresh.want_now();
+    }
 }
 
 fn help(top: usize, intent: Intent) -> Mode {
@@ -197,22 +234,13 @@ fn help(top: usize, intent: Intent) -> Mode {
     Mode::Help { top: top.min(rows.saturating_sub(1)) }
 }
 
-/// The filter of the pane that has the keys.
-fn pane_filter(model: &mut Model) -> Option<&mut Filter> {
-    match (model.run.is_some(), model.pane) {
-        (true, _) => None,
-        (false, OverviewPane::Tenants) => Some(&mut model.tenants.filter),
-        (false, OverviewPane::Runs) => Some(&mut model.runs.filter),
-    }
-}
-
 fn entry(model: &mut Model, before: Filter, intent: Intent) {
     if let Some(step) = step(intent) {
         walk(model, step);
         model.mode = Mode::Entry { before };
         return;
     }
-    let Some(filter) = pane_filter(model) else { return };
+    let Some(filter) = model.filter_mut() else { return };
     match intent {
         Intent::Open => return,
         Intent::Back => {

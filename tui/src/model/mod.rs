@@ -4,6 +4,7 @@
 //! every state can be made in a test by a list of messages. Go next to [`update`].
 
 pub mod cursor;
+pub mod dead;
 pub mod filter;
 pub mod keys;
 pub mod refresh;
@@ -21,6 +22,7 @@ use tenantry_protocol::id::RunId;
 use crate::keymap::Context;
 use crate::message::{Access, LinkState, Trouble};
 use cursor::Cursor;
+use dead::DeadLetters;
 use filter::Filter;
 use refresh::Refresh;
 use run::OpenRun;
@@ -86,7 +88,9 @@ pub struct Model {
     pub tenants: Tenants,
     /// Their latest runs.
     pub runs: Runs,
-    /// The run that was opened.
+    /// The dead letters, if they are shown.
+    pub dead: Option<DeadLetters>,
+    /// The run that was opened; over everything else.
     pub run: Option<OpenRun>,
     /// The pane of the overview that has the keys.
     pub pane: OverviewPane,
@@ -113,6 +117,7 @@ impl Model {
             host: None,
             tenants: Tenants::default(),
             runs: Runs::default(),
+            dead: None,
             run: None,
             pane: OverviewPane::default(),
             mode: Mode::default(),
@@ -126,12 +131,40 @@ impl Model {
 
     /// Where the keys go.
     pub const fn context(&self) -> Context {
-        match (&self.mode, &self.run) {
-            (Mode::Help { .. }, _) => Context::Help,
-            (Mode::Entry { .. }, _) => Context::Entry,
-            (Mode::Chooser(_), _) => Context::Chooser,
-            (Mode::Panes, Some(_)) => Context::Run,
-            (Mode::Panes, None) => Context::Overview,
+        match self.mode {
+            Mode::Help { .. } => Context::Help,
+            Mode::Entry { .. } => Context::Entry,
+            Mode::Chooser(_) => Context::Chooser,
+            Mode::Panes => self.context_below(),
+        }
+    }
+
+    /// Where the keys go when nothing lies over the panes.
+    pub const fn context_below(&self) -> Context {
+        match (&self.run, &self.dead) {
+            (Some(_), _) => Context::Run,
+            (None, Some(_)) => Context::Dead,
+            (None, None) => Context::Overview,
+        }
+    }
+
+    /// The filter of the list that has the keys; a run has none.
+    pub const fn filter(&self) -> Option<&Filter> {
+        match (&self.run, &self.dead, self.pane) {
+            (Some(_), ..) => None,
+            (None, Some(dead), _) => Some(&dead.filter),
+            (None, None, OverviewPane::Tenants) => Some(&self.tenants.filter),
+            (None, None, OverviewPane::Runs) => Some(&self.runs.filter),
+        }
+    }
+
+    /// As [`Model::filter`], to be changed.
+    pub const fn filter_mut(&mut self) -> Option<&mut Filter> {
+        match (&self.run, &mut self.dead, self.pane) {
+            (Some(_), ..) => None,
+            (None, Some(dead), _) => Some(&mut dead.filter),
+            (None, None, OverviewPane::Tenants) => Some(&mut self.tenants.filter),
+            (None, None, OverviewPane::Runs) => Some(&mut self.runs.filter),
         }
     }
 
@@ -164,7 +197,7 @@ impl Model {
             LinkState::Live => self.stats_refresh.stale_since(),
             LinkState::Connecting | LinkState::Lost { .. } => self.stats_refresh.succeeded_at(),
         };
-        since.map(|since| (self.now - since).max(0))
+        since.map(|since| self.now.saturating_sub(since).max(0))
     }
 
     /// When the model wants to be woken without anything having happened; `None` for never. Unix milliseconds.
@@ -180,6 +213,7 @@ impl Model {
                 let reads = [
                     self.stats_refresh.due(self.now),
                     self.runs_refresh.due(self.now),
+                    self.dead.as_ref().and_then(|dead| dead.refresh.due(self.now)),
                     run.and_then(|run| run.refresh.due(self.now)),
                     // A duration that grows is on screen.
                     run.filter(|run| run.view.is_some() && run.is_running()).map(|_| second),

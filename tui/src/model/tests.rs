@@ -10,8 +10,8 @@ use super::cursor::PAGE_ROWS;
 use super::update::update;
 use super::*;
 use crate::fixtures::{
-    HOSTILE, NOW, host_access, log_line, model, overview, run_id, run_item, running, status, tenants,
-    unreachable,
+    HOSTILE, NOW, dead as dead_job, host_access, log_line, model, overview, run_id, run_item, running,
+    status, tenants, unreachable,
 };
 use crate::message::{Answer, Effect, Intent, Message, Read, Request};
 
@@ -218,6 +218,48 @@ fn a_tenant_that_becomes_degraded_is_seen_at_once() {
     assert_eq!(tenants::condition(&model.tenants.all()[0]), "quarantined");
 }
 
+#[test]
+fn dead_letters_are_read_opened_and_left() {
+    let mut model = model(overview());
+    let effects = press(&mut model, &[Intent::DeadLetters]);
+    let [Request::Dead { tenants }] = asks(&effects)[..] else { panic!("{effects:?}") };
+    let globex = tenants[0].clone();
+    assert_eq!((tenants.len(), globex.1.as_str()), (1, "globex"), "only tenants that have any are asked");
+    let run = run_id(NOW, 5);
+    let lists = vec![(globex.0, vec![dead_job(1, run, HOSTILE), dead_job(2, run, "x")])];
+    update(&mut model, NOW, Message::Answer(Answer::Dead(lists)));
+    press(&mut model, &[Intent::Filter]);
+    write(&mut model, "CHARGE-1");
+    press(&mut model, &[Intent::Open]);
+    let effects = press(&mut model, &[Intent::Open]);
+    let log = Request::Log { tenant: "globex".to_owned(), run, after: None };
+    assert_eq!(asks(&effects)[0], &log);
+    press(&mut model, &[Intent::BackOrQuit]);
+    assert_eq!(model.context(), Context::Dead, "back to where it was opened");
+    assert_eq!(model.filter().map(Filter::text), Some("CHARGE-1"));
+    assert!(!press(&mut model, &[Intent::BackOrQuit, Intent::BackOrQuit]).contains(&Effect::Quit));
+    assert_eq!(model.context(), Context::Overview);
+}
+
+#[test]
+fn dead_letters_are_read_again_when_their_number_changes() {
+    let mut model = model(overview());
+    press(&mut model, &[Intent::DeadLetters]);
+    update(&mut model, NOW, Message::Answer(Answer::Dead(Vec::new())));
+    let mut rows = tenants();
+    rows[1].queues[1].dead = 9;
+    let answer = Answer::Stats { host: None, tenants: rows };
+    let effects = update(&mut model, NOW + 2_000, Message::Answer(answer));
+    assert!(
+        matches!(asks(&effects)[..], [.., Request::Dead { tenants }] if tenants.len() == 2),
+        "{effects:?}"
+    );
+    let effects =
+        update(&mut model, NOW + 9_000, Message::Failed { read: Read::Dead, trouble: unreachable() });
+    assert_eq!(effects, []);
+    assert!(model.wake_at().is_some(), "it is tried again");
+}
+
 fn intents() -> impl Strategy<Value = Intent> {
     use Intent as I;
     prop_oneof![
@@ -236,6 +278,7 @@ fn intents() -> impl Strategy<Value = Intent> {
         Just(I::Open),
         Just(I::Filter),
         Just(I::ChooseTenant),
+        Just(I::DeadLetters),
         Just(I::Erase),
         Just(I::EraseAll),
         any::<char>().prop_map(I::Type),
@@ -260,6 +303,10 @@ fn changes() -> impl Strategy<Value = Change> {
     ]
 }
 
+fn times() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(0), any::<i64>()]
+}
+
 fn messages() -> impl Strategy<Value = Message> {
     let ids = (0..20_i64).prop_map(|ms| run_id(NOW + ms, 0));
     prop_oneof![
@@ -269,12 +316,12 @@ fn messages() -> impl Strategy<Value = Message> {
         1 => prop_oneof![
             Just(LinkState::Connecting),
             Just(LinkState::Live),
-            any::<i64>().prop_map(|retry_at| LinkState::Lost { trouble: unreachable(), retry_at }),
+            times().prop_map(|retry_at| LinkState::Lost { trouble: unreachable(), retry_at }),
         ].prop_map(Message::Link),
         1 => any::<bool>().prop_map(|host| Message::Access(Access {
             tenant: (!host).then(|| "acme".to_owned()), ..host_access()
         })),
-        4 => (changes(), prop::option::of(0..4_u8), any::<i64>()).prop_map(|(change, tenant, at)| {
+        4 => (changes(), prop::option::of(0..4_u8), times()).prop_map(|(change, tenant, at)| {
             Message::Feed(FeedItem { at, tenant: tenant.map(|n| TenantId::from_bytes([n; 16])), change })
         }),
         2 => (0..4_usize).prop_map(|n| Message::Answer(Answer::Stats {
@@ -284,8 +331,18 @@ fn messages() -> impl Strategy<Value = Message> {
             let views = ids.into_iter().map(running).collect();
             Message::Answer(Answer::Runs { asked, lists: vec![(TenantId::from_bytes([1; 16]), views)] })
         }),
-        2 => ids.clone().prop_map(|id| Message::Answer(Answer::Run(Box::new(running(id))))),
+        2 => (ids.clone(), times(), prop::option::of(times())).prop_map(|(id, from, to)| {
+            let mut view = running(id);
+            (view.accepted_at, view.created_at, view.ended_at) = (from, from, to);
+            view.steps.iter_mut().for_each(|step| (step.started_at, step.ended_at) = (to, Some(from)));
+            Message::Answer(Answer::Run(Box::new(view)))
+        }),
         1 => ids.clone().prop_map(|id| Message::Failed { read: Read::Run(id), trouble: unreachable() }),
+        1 => (0..20_u8).prop_map(|n| Message::Answer(Answer::Dead(vec![(
+            TenantId::from_bytes([n % 4; 16]),
+            (0..n).map(|n| dead_job(n, run_id(NOW, n), HOSTILE)).collect(),
+        )]))),
+        1 => Just(Message::Failed { read: Read::Dead, trouble: unreachable() }),
         1 => Just(Message::Failed { read: Read::Stats, trouble: unreachable() }),
         2 => (ids.clone(), any::<i64>()).prop_map(|(run, seq)| Message::Log {
             run, lines: vec![log_line(seq, HOSTILE)],
@@ -315,6 +372,11 @@ proptest! {
             let rows = model.tenants.visible(model.scope.as_deref());
             let ids: Vec<_> = rows.iter().map(|row| row.tenant).collect();
             prop_assert!(model.tenants.cursor.index(&ids).is_none_or(|at| at < ids.len()));
+            if let Some(dead) = &model.dead {
+                let rows = dead.visible(|id| model.tenants.name(id));
+                let ids: Vec<_> = rows.iter().map(|row| row.job.id).collect();
+                prop_assert!(dead.cursor.index(&ids).is_none_or(|at| at < ids.len()));
+            }
             prop_assert!(model.runs.len() <= runs::RUNS_KEPT);
             prop_assert!(model.wake_at().is_none_or(|at| at <= now + refresh::RETRY_LIMIT_MS));
         }

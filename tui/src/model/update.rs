@@ -36,6 +36,11 @@ pub fn update(model: &mut Model, now: i64, message: Message) -> Vec<Effect> {
             match read {
                 Read::Stats => model.stats_refresh.failed(),
                 Read::Runs => model.runs_refresh.failed(),
+                Read::Dead => {
+                    if let Some(dead) = &mut model.dead {
+                        dead.refresh.failed();
+                    }
+                }
                 Read::Run(id) => {
                     if let Some(run) = model.run.as_mut().filter(|run| run.id == id) {
                         run.refresh.failed();
@@ -74,6 +79,9 @@ fn link(model: &mut Model, state: LinkState) -> Option<Effect> {
     }
     model.stats_refresh.want_now();
     model.runs_refresh.want_now();
+    if let Some(dead) = &mut model.dead {
+        dead.refresh.want_now();
+    }
     let run = model.run.as_mut()?;
     run.refresh.want_now();
     (!run.log.ended).then(|| {
@@ -92,6 +100,7 @@ fn feed(model: &mut Model, item: &FeedItem) {
         Change::Gap { dropped } => {
             model.lost_items = model.lost_items.saturating_add(*dropped);
             model.runs_refresh.want();
+            want_dead(model);
             if let Some(run) = &mut model.run {
                 run.refresh.want();
             }
@@ -113,10 +122,15 @@ fn feed(model: &mut Model, item: &FeedItem) {
         Change::Tenant { .. } => {
             model.tenants.apply(tenant, &item.change);
         }
-        Change::Workflow { .. }
-        | Change::Event { .. }
-        | Change::Dead { .. }
-        | Change::Notification { .. } => {}
+        Change::Dead { .. } => want_dead(model),
+        Change::Workflow { .. } | Change::Event { .. } | Change::Notification { .. } => {}
+    }
+}
+
+/// The dead letters that are shown may have changed.
+fn want_dead(model: &mut Model) {
+    if let Some(dead) = &mut model.dead {
+        dead.refresh.want();
     }
 }
 
@@ -131,9 +145,14 @@ fn take(model: &mut Model, answer: Answer) {
     match answer {
         Answer::Stats { host, tenants } => {
             let known = model.tenants.all().len();
+            let before = total_dead(&model.tenants);
             model.tenants.replace(tenants);
             model.stats_refresh.succeeded(model.now);
             model.host = host;
+            // One that was retried or discarded is not told by the feed, but counted.
+            if total_dead(&model.tenants) != before {
+                want_dead(model);
+            }
             if known == 0 {
                 // Runs are read by tenant: now it is known by which.
                 model.runs_refresh.want_now();
@@ -144,6 +163,12 @@ fn take(model: &mut Model, answer: Answer) {
                 model.runs.merge(asked, tenant, views);
             }
             model.runs_refresh.succeeded(model.now);
+        }
+        Answer::Dead(lists) => {
+            if let Some(dead) = &mut model.dead {
+                dead.replace(lists);
+                dead.refresh.succeeded(model.now);
+            }
         }
         Answer::Run(view) => {
             if let Some(run) = model.run.as_mut().filter(|run| run.id == view.id) {
@@ -163,6 +188,10 @@ pub fn settle(model: &mut Model) {
     model.tenants.cursor.settle(&tenants);
     let runs = model.visible_run_ids();
     model.runs.cursor.settle(&runs);
+    if let Some(dead) = &mut model.dead {
+        let ids: Vec<_> = dead.visible(|id| model.tenants.name(id)).iter().map(|row| row.job.id).collect();
+        dead.cursor.settle(&ids);
+    }
     if let Some(run) = &mut model.run {
         let steps = run.step_ids();
         run.cursor.settle(&steps);
@@ -184,12 +213,24 @@ fn reads(model: &mut Model) -> Vec<Request> {
         let tenants = run_tenants(model);
         requests.push(Request::Runs { asked: model.runs.told(), tenants });
     }
+    if let Some(dead) = &mut model.dead
+        && !model.tenants.all().is_empty()
+        && dead.refresh.begin(model.now)
+    {
+        let with = model.tenants.scoped(model.scope.as_deref()).filter(|row| super::tenants::dead(row) > 0);
+        let tenants = with.take(super::RUN_TENANTS).map(|row| (row.tenant, row.name.clone())).collect();
+        requests.push(Request::Dead { tenants });
+    }
     if let Some(run) = &mut model.run
         && run.refresh.begin(model.now)
     {
         requests.push(Request::Run { tenant: run.tenant_name.clone(), run: run.id });
     }
     requests
+}
+
+fn total_dead(tenants: &super::tenants::Tenants) -> u64 {
+    tenants.all().iter().fold(0, |sum, row| sum.saturating_add(super::tenants::dead(row)))
 }
 
 /// Whose runs are read: the tenant in scope, else those that ran the most.

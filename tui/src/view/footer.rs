@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use super::paint;
 use super::theme::Theme;
 use crate::keymap::{self, Binding};
-use crate::model::{Mode, Model, OverviewPane};
+use crate::model::{Mode, Model};
 
 /// Its lines.
 pub const HEIGHT: u16 = 2;
@@ -22,10 +22,7 @@ pub fn draw(area: Rect, buf: &mut Buffer, model: &Model, theme: &Theme) {
 
 fn status(area: Rect, buf: &mut Buffer, model: &Model, theme: &Theme) {
     if let Mode::Entry { .. } = model.mode {
-        let filter = match model.pane {
-            OverviewPane::Tenants => &model.tenants.filter,
-            OverviewPane::Runs => &model.runs.filter,
-        };
+        let Some(filter) = model.filter() else { return };
         let typed = paint::span(&format!("/{}", filter.text()), theme.accent);
         // What is typed last stays in sight.
         let hidden = (typed.width() + 1).saturating_sub(usize::from(area.width));

@@ -50,7 +50,7 @@ fn banner(area: Rect, buf: &mut Buffer, model: &Model, theme: &Theme) -> Rect {
     let area = paint::below(area, 1);
     let age = model.stale_ms().map(|age| format!("; data is {} old", words::seconds(age)));
     // Rounded up: "in 0 s" would look stuck.
-    let wait = words::seconds((retry_at - model.now).max(0) + 999);
+    let wait = words::seconds(retry_at.saturating_sub(model.now).max(0).saturating_add(999));
     let next = format!("next try in {wait}, r: now{}; {}", age.unwrap_or_default(), trouble.hint);
     paint::text(area, buf, &next, theme.text);
     paint::below(area, 1)

@@ -26,11 +26,12 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: &Theme) {
     let buf = frame.buffer_mut();
     let body = header::draw(area, buf, model, theme);
     let (body, foot) = split_off_bottom(body, footer::HEIGHT);
-    match (&model.mode, &model.run) {
-        (Mode::Chooser(chooser), _) => overlay::chooser::draw(body, buf, model, chooser, theme),
-        (Mode::Help { top }, _) => overlay::help::draw(body, buf, model, *top, theme),
-        (_, Some(run)) => panes::run::draw(body, buf, model, run, theme),
-        (_, None) => panes::overview::draw(body, buf, model, theme),
+    match (&model.mode, &model.run, &model.dead) {
+        (Mode::Chooser(chooser), ..) => overlay::chooser::draw(body, buf, model, chooser, theme),
+        (Mode::Help { top }, ..) => overlay::help::draw(body, buf, model, *top, theme),
+        (_, Some(run), _) => panes::run::draw(body, buf, model, run, theme),
+        (_, None, Some(dead)) => panes::dead::draw(body, buf, model, dead, theme),
+        (_, None, None) => panes::overview::draw(body, buf, model, theme),
     }
     footer::draw(foot, buf, model, theme);
 }

@@ -52,6 +52,31 @@ pub fn fit(text: &str, width: u16) -> String {
     cut
 }
 
+/// A text, made safe and cut into lines of a width, at most `most` of them.
+pub fn folded(text: &str, width: u16, most: usize) -> Vec<String> {
+    let width = usize::from(width.max(2));
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for c in printable(text).chars() {
+        let own = Span::raw(c.encode_utf8(&mut [0; 4]) as &str).width();
+        if used + own > width {
+            if lines.len() >= most {
+                let last = lines.last_mut().map(std::mem::take).unwrap_or_default();
+                lines.pop();
+                lines.push(fit(&format!("{last}…"), width as u16));
+                break;
+            }
+            lines.push(String::new());
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push(c);
+        }
+        used += own;
+    }
+    lines
+}
+
 /// Cuts our own words into lines, between words where that is possible.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -105,6 +130,14 @@ mod tests {
     }
 
     #[test]
+    fn folded_text_is_whole_or_marked() {
+        assert_eq!(folded("abcdef", 3, 9), ["abc", "def"]);
+        assert_eq!(folded("abcdefg", 3, 2), ["abc", "de…"]);
+        assert_eq!(folded("", 3, 2), [""]);
+        assert_eq!(folded("a世", 2, 2), ["a", "世"]);
+    }
+
+    #[test]
     fn our_words_wrap_between_words() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("immense", 3), ["immense"]);
@@ -116,6 +149,12 @@ mod tests {
             let cut = fit(&text, width);
             prop_assert!(Span::raw(cut.as_str()).width() <= usize::from(width));
             prop_assert!(!cut.chars().any(char::is_control));
+            let lines = folded(&text, width, 3);
+            prop_assert!(lines.len() <= 3);
+            for line in lines {
+                prop_assert!(Span::raw(line.as_str()).width() <= usize::from(width.max(2)));
+                prop_assert!(!line.chars().any(char::is_control));
+            }
         }
     }
 }

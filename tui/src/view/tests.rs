@@ -7,7 +7,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::theme::Theme;
 use crate::fixtures::{
-    HOSTILE, NOW, log_line, model, overview, run_id, run_item, running, tenants, unreachable,
+    HOSTILE, NOW, dead, log_line, model, overview, run_id, run_item, running, tenants, unreachable,
 };
 use crate::message::{Answer, Intent, LinkState, Message};
 use crate::model::Model;
@@ -131,6 +131,27 @@ fn disconnected_says_why_and_what_is_next() {
     insta::assert_snapshot!("lost_80x24", screen(&model(messages), 80, 24));
     let nothing = [Message::Link(LinkState::Lost { trouble: unreachable(), retry_at: NOW + 250 })];
     insta::assert_snapshot!("lost_at_the_start_60x15", screen(&model(nothing), 60, 15));
+}
+
+#[test]
+fn dead_letters() {
+    let shown = press(model(overview()), &[Intent::DeadLetters]);
+    insta::assert_snapshot!("dead_reading_60x15", screen(&shown, 60, 15));
+    let mut shown = shown;
+    let run = run_id(NOW, 5);
+    let jobs = vec![
+        dead(
+            1,
+            run,
+            "egress-denied: 10.0.0.1 is private; add an allow-list entry to the tenant if it is meant",
+        ),
+        dead(2, run, HOSTILE),
+    ];
+    let globex = tenants()[0].tenant;
+    update(&mut shown, NOW, Message::Answer(Answer::Dead(vec![(globex, jobs)])));
+    insta::assert_snapshot!("dead_80x24", screen(&shown, 80, 24));
+    insta::assert_snapshot!("dead_60x15", screen(&press(shown.clone(), &[Intent::Down]), 60, 15));
+    assert_safe(&shown, 120, 40);
 }
 
 #[test]

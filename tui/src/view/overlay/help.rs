@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::keymap::{self, Context};
+use crate::keymap;
 use crate::model::Model;
 use crate::view::paint;
 use crate::view::theme::Theme;
@@ -14,7 +14,7 @@ const KEYS: usize = 14;
 
 /// Draws the list from its row `top` on.
 pub fn draw(area: Rect, buf: &mut Buffer, model: &Model, top: usize, theme: &Theme) {
-    let below = if model.run.is_some() { Context::Run } else { Context::Overview };
+    let below = model.context_below();
     let title = [paint::span("Keys", theme.title)];
     let area = paint::heading(area, buf, &title, true, theme);
     let room = usize::from(area.width).saturating_sub(KEYS + 2).max(1);

@@ -11,7 +11,11 @@ use crate::view::theme::Theme;
 use crate::view::{paint, words};
 
 /// How many attempts are shown; the last ones.
-const SHOWN: usize = 4;
+const SHOWN: usize = 3;
+/// How many lines of each error are shown.
+const ERROR_LINES: usize = 3;
+/// How far an error stands from the left.
+const INDENT: u16 = 6;
 /// Below this height the log needs the room more.
 const LEAST: u16 = 8;
 
@@ -25,21 +29,35 @@ pub fn draw(area: Rect, buf: &mut Buffer, model: &Model, run: &OpenRun, theme: &
     let mut area = paint::heading(area, buf, &title, false, theme);
     let hidden = step.attempts.len().saturating_sub(SHOWN);
     for attempt in step.attempts.iter().skip(hidden) {
-        let took = words::duration(attempt.ended_at - attempt.started_at);
+        let took = words::duration(attempt.ended_at.saturating_sub(attempt.started_at));
         let at = words::moment(attempt.started_at, model.now, &model.zone);
-        let error = attempt.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
         let style = if attempt.outcome == "succeeded" { theme.good } else { theme.warn };
         let line = Line::from(vec![
             paint::span(&format!("  {at} {:>3} ", attempt.number), theme.dim),
             paint::span(&attempt.outcome, style),
-            paint::span(&format!(" after {took}{error}"), theme.text),
+            paint::span(&format!(" after {took}"), theme.text),
         ]);
         paint::line(area, buf, &line);
         area = paint::below(area, 1);
+        if let Some(error) = &attempt.error {
+            area = told(area, buf, error, theme);
+        }
     }
-    if step.attempts.is_empty() {
-        let error = step.error.as_deref().unwrap_or_default();
-        paint::text(area, buf, &format!("  {error}"), theme.text);
+    // What no attempt tells: why it was skipped, or a time limit of the run.
+    let last = step.attempts.last().and_then(|attempt| attempt.error.as_deref());
+    match step.error.as_deref() {
+        Some(error) if Some(error) != last => told(area, buf, error, theme),
+        _ => area,
+    }
+}
+
+/// An error in full, as far as there is room; what is left of the area.
+fn told(area: Rect, buf: &mut Buffer, error: &str, theme: &Theme) -> Rect {
+    let mut area = area;
+    for line in paint::folded(error, area.width.saturating_sub(INDENT), ERROR_LINES) {
+        let place =
+            Rect { x: area.x + INDENT.min(area.width), width: area.width.saturating_sub(INDENT), ..area };
+        paint::text(place, buf, &line, theme.text);
         area = paint::below(area, 1);
     }
     area

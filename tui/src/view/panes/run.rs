@@ -53,8 +53,8 @@ fn heading(area: Rect, buf: &mut Buffer, run: &OpenRun, view: Option<&RunView>, 
 fn facts(area: Rect, buf: &mut Buffer, model: &Model, view: &RunView, theme: &Theme) -> Rect {
     let accepted = words::moment(view.accepted_at, model.now, &model.zone);
     let took = match view.ended_at {
-        Some(ended) => format!("took {}", words::duration(ended - view.accepted_at)),
-        None => format!("for {}", words::seconds(model.now - view.accepted_at)),
+        Some(ended) => format!("took {}", words::duration(ended.saturating_sub(view.accepted_at))),
+        None => format!("for {}", words::seconds(model.now.saturating_sub(view.accepted_at))),
     };
     let line = Line::from(vec![
         paint::span(&view.id.to_string(), theme.text),

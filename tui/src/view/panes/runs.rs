@@ -63,7 +63,8 @@ pub fn how_many(shown: usize, all: usize, filter: &str) -> String {
 
 fn cells(row: &RunRow, model: &Model, theme: &Theme) -> Vec<Cell> {
     let tenant = model.tenants.name(row.tenant).map_or_else(|| row.tenant.to_string(), str::to_owned);
-    let took = row.ended_at.map(|ended| words::duration(ended - row.created_at)).unwrap_or_default();
+    let took =
+        row.ended_at.map(|ended| words::duration(ended.saturating_sub(row.created_at))).unwrap_or_default();
     let id = row.id.to_string();
     // The end of an id is the part that differs.
     let short = id.get(id.len() - 8..).unwrap_or_default().to_owned();

@@ -46,8 +46,8 @@ pub fn draw(area: Rect, buf: &mut Buffer, model: &Model, run: &OpenRun, theme: &
 fn cells(step: &StepView, view: &RunView, now: i64, theme: &Theme) -> Vec<Cell> {
     let style = words::step_style(step.state, theme);
     let took = match (step.started_at, step.ended_at) {
-        (Some(started), Some(ended)) => words::duration(ended - started),
-        (Some(started), None) => words::seconds(now - started),
+        (Some(started), Some(ended)) => words::duration(ended.saturating_sub(started)),
+        (Some(started), None) => words::seconds(now.saturating_sub(started)),
         (None, _) => String::new(),
     };
     let attempt = if step.attempt == 0 { String::new() } else { step.attempt.to_string() };
