@@ -4,16 +4,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Runner, Who, as_everybody, eventually, marker, processes_with, script_call};
+use support::{Runner, Who, as_everybody, daemon, eventually, marker, processes_with, script_call};
 use tenantry_protocol::runner::{CallResult, Limits, ToRunner};
-
-/// Leaves the session, forks twice, ignores every signal it can, and would live for minutes.
-fn daemon(mark: &str) -> String {
-    format!(
-        "setsid sh -c 'trap \"\" TERM HUP INT QUIT; (setsid sh -c \": > started; sleep 300; : {mark}\" </dev/null \
-         >/dev/null 2>&1 &) & sleep 300; : {mark}' </dev/null >/dev/null 2>&1 & while [ ! -e started ]; do :; done;"
-    )
-}
 
 #[test]
 fn nothing_survives_a_normal_end() {

@@ -243,8 +243,9 @@ impl Keepers {
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
+        // Never killed on drop: a keeper that is killed ends nobody. It ends by itself, and all it keeps, when its link
+        // closes, be it because this process is gone.
         let mut child = command.spawn()?;
         let gone = || io::Error::other("the keeper ended at once");
         let member = self.kin.admit(child.id().ok_or_else(gone)?);

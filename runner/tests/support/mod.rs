@@ -21,7 +21,7 @@ use tenantry_protocol::runner::{
 /// No test waits longer than this for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// An ordinary user, for tests that run as root.
-const ORDINARY: u32 = 60_901;
+pub(crate) const ORDINARY: u32 = 60_901;
 
 /// Who the runner is started by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,15 +74,23 @@ pub(crate) fn as_everybody(test: impl Fn(Runner)) {
 
 impl Runner {
     pub(crate) fn start(who: Who, adjust: impl FnOnce(&mut Open)) -> Self {
+        let mut command = Command::new(program());
+        command.arg("runner");
+        if who == Who::Ordinary {
+            command.uid(ORDINARY).gid(ORDINARY);
+        }
+        Self::start_as(command, who, adjust)
+    }
+
+    /// Starts a command that becomes a runner; its folders belong to `who`.
+    pub(crate) fn start_as(mut command: Command, who: Who, adjust: impl FnOnce(&mut Open)) -> Self {
         // Not in /tmp, so that calls may have a /tmp of their own.
         let base = tempfile::Builder::new().prefix("runner-").tempdir_in("/var/tmp").unwrap();
         let scratch_root = base.path().join("data/scratch");
         std::fs::create_dir_all(&scratch_root).unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let mut command = Command::new(program());
-        command.arg("runner").stdin(Stdio::from(OwnedFd::from(theirs))).env("SECRET_OF_THE_DAEMON", "leaked");
+        command.stdin(Stdio::from(OwnedFd::from(theirs))).env("SECRET_OF_THE_DAEMON", "leaked");
         if who == Who::Ordinary {
-            command.uid(ORDINARY).gid(ORDINARY);
             for folder in [base.path(), &base.path().join("data"), &scratch_root] {
                 std::os::unix::fs::chown(folder, Some(ORDINARY), Some(ORDINARY)).unwrap();
             }
@@ -292,4 +300,12 @@ pub(crate) fn parent_of(pid: rustix::process::Pid) -> rustix::process::Pid {
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
     rustix::process::Pid::from_raw(line.trim().parse().unwrap()).unwrap()
+}
+
+/// Leaves the session, forks twice, ignores every signal it can, and would live for minutes.
+pub(crate) fn daemon(mark: &str) -> String {
+    format!(
+        "setsid sh -c 'trap \"\" TERM HUP INT QUIT; (setsid sh -c \": > started; sleep 300; : {mark}\" </dev/null \
+         >/dev/null 2>&1 &) & sleep 300; : {mark}' </dev/null >/dev/null 2>&1 & while [ ! -e started ]; do :; done;"
+    )
 }
