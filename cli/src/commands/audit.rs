@@ -1,5 +1,9 @@
 //! `tenantry audit`: who did what, and the proof that nobody has changed the record of it.
 
+mod offline;
+
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use tenantry_protocol::audit::{AuditQuery, AuditVerified, AuditView};
 use tenantry_protocol::path::Operation;
@@ -49,11 +53,19 @@ Examples:
     /// Verify that no record was changed, left out or put in
     ///
     /// The daemon recomputes the Merkle log (RFC 6962) over every record and checks it against the signed checkpoints.
+    /// With --file this program does so itself, with an export and without a daemon, on any machine.
     #[command(after_help = "\
 Examples:
   tenantry -t acme audit verify
+  tenantry audit verify --file acme-audit.jsonl --key 'tenantry/host+1a2b3c4d+AY…'
   tenantry audit verify --host -o json | jq -e .ok")]
     Verify {
+        /// Verify this export instead of asking the daemon
+        #[arg(long, value_name = "EXPORT", conflicts_with = "host")]
+        file: Option<PathBuf>,
+        /// With --file: the public key that must have signed the checkpoints (`audit key` of `tenant show`)
+        #[arg(long, requires = "file")]
+        key: Option<String>,
         #[command(flatten)]
         scope: Scope,
     },
@@ -94,7 +106,10 @@ impl Audit {
                 let page = session.pages::<AuditView, _>(operation, &path, &paging, query).await?;
                 output.list(&page)?;
             }
-            Verb::Verify { scope } => {
+            Verb::Verify { file: Some(file), key, .. } => {
+                verdict(session, &offline::verify(&file, key.as_deref())?)?;
+            }
+            Verb::Verify { file: None, scope, .. } => {
                 let path = scope.path(session).await?;
                 let path: Vec<_> = path.iter().map(String::as_str).collect();
                 let operation = if scope.host { Operation::HostAuditVerify } else { Operation::AuditVerify };
