@@ -255,7 +255,7 @@ fn dead_letters_are_read_again_when_their_number_changes() {
         "{effects:?}"
     );
     let effects =
-        update(&mut model, NOW + 9_000, Message::Failed { read: Read::Dead, trouble: unreachable() });
+        update(&mut model, NOW + 2_100, Message::Failed { read: Read::Dead, trouble: unreachable() });
     assert_eq!(effects, []);
     assert!(model.wake_at().is_some(), "it is tried again");
 }
