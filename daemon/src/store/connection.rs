@@ -19,21 +19,18 @@ use tenantry_protocol::error::ErrorCode;
 
 use super::fault;
 use crate::clock::{Clock, Moment};
+use crate::config;
 use crate::error::{Error, Result};
 
 /// `TNRY`: marks our files, so that a foreign database is refused.
 pub(super) const APPLICATION_ID: i32 = 0x544e_5259;
 
-/// Pages of cache a connection may hold, in KiB (a negative `cache_size`).
-const CACHE_KIB: i32 = 2_048;
 /// The largest row or value, bytes.
 const LENGTH_LIMIT: i32 = 16 * 1024 * 1024;
 /// Prepared statements a connection keeps; above the number of statements in this room.
 const STATEMENTS: usize = 192;
 /// How long a statement waits for another process's lock, milliseconds.
 const BUSY_MS: i32 = 5_000;
-/// What the WAL is cut to after a checkpoint that emptied it, bytes.
-const WAL_KEEP: i64 = 16 * 1024 * 1024;
 /// Virtual machine instructions between two looks at a reader's time budget.
 const BUDGET_OPS: i32 = 10_000;
 
@@ -48,9 +45,27 @@ pub(super) enum Use {
     Maintain,
 }
 
+/// What the configuration says about every connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// Page cache of one connection, KiB.
+    pub(super) cache_kib: i32,
+    /// What the WAL is cut to after a checkpoint that emptied it, bytes.
+    pub(super) wal_keep: i64,
+}
+
+impl Sizes {
+    pub(super) fn new(limits: &config::Store) -> Self {
+        Self {
+            cache_kib: i32::try_from(limits.cache.0 / 1024).unwrap_or(i32::MAX),
+            wal_keep: i64::try_from(limits.wal_limit.0).unwrap_or(i64::MAX),
+        }
+    }
+}
+
 /// Opens the file for the use; creates it for all uses but reading.
 #[expect(clippy::disallowed_methods, reason = "the one place that opens databases")]
-pub(super) fn open(path: &Path, purpose: Use) -> Result<Connection> {
+pub(super) fn open(path: &Path, purpose: Use, sizes: Sizes) -> Result<Connection> {
     let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     if purpose == Use::Read {
         // Not read-only: the last reader of a WAL file must be able to recover it. `query_only` forbids writes.
@@ -61,7 +76,7 @@ pub(super) fn open(path: &Path, purpose: Use) -> Result<Connection> {
     }
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
-        settle_in(&connection, purpose)?;
+        settle_in(&connection, purpose, sizes)?;
         Ok(connection)
     };
     let mut connection = open().map_err(|error| fault::sql("open a database", error))?;
@@ -96,7 +111,7 @@ pub(super) fn sync_folder(path: &Path) -> Result<()> {
         .map_err(|error| fault::io("sync a folder", error))
 }
 
-fn settle_in(connection: &Connection, purpose: Use) -> rusqlite::Result<()> {
+fn settle_in(connection: &Connection, purpose: Use, sizes: Sizes) -> rusqlite::Result<()> {
     for (config, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -138,10 +153,10 @@ fn settle_in(connection: &Connection, purpose: Use) -> rusqlite::Result<()> {
     set(connection, "trusted_schema", 0)?;
     set(connection, "temp_store", 2)?;
     set(connection, "secure_delete", if purpose == Use::Maintain { 1 } else { 2 })?;
-    set(connection, "cache_size", -CACHE_KIB)?;
+    set(connection, "cache_size", -sizes.cache_kib)?;
     // Checkpoints are made by the committer between batches, never inside of a commit.
     set(connection, "wal_autocheckpoint", 0)?;
-    connection.pragma_update_and_check(None, "journal_size_limit", WAL_KEEP, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", sizes.wal_keep, |_| Ok(()))?;
     if purpose == Use::Read {
         set(connection, "query_only", 1)?;
     }
@@ -157,15 +172,14 @@ fn set(connection: &Connection, pragma: &str, value: i32) -> rusqlite::Result<()
 }
 
 /// What a reading connection may ask for: rows, and nothing else.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that SQLite's hook has")]
 fn read_only(context: AuthContext<'_>) -> Authorization {
     match context.action {
         AuthAction::Select
         | AuthAction::Read { .. }
         | AuthAction::Function { .. }
         | AuthAction::Recursive
-        | AuthAction::Transaction { .. } => Authorization::Allow,
-        AuthAction::Pragma { pragma_value: None, .. } => Authorization::Allow,
+        | AuthAction::Transaction { .. }
+        | AuthAction::Pragma { pragma_value: None, .. } => Authorization::Allow,
         _ => Authorization::Deny,
     }
 }

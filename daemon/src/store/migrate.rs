@@ -10,7 +10,7 @@ use ring::digest::{SHA256, digest};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tenantry_protocol::error::ErrorCode;
 
-use super::connection::{self, APPLICATION_ID, Use};
+use super::connection::{self, APPLICATION_ID, Sizes, Use};
 use super::fault;
 use crate::error::{Error, Result};
 
@@ -20,6 +20,13 @@ pub(super) struct Step {
     /// Its file in `migrations/`, for messages.
     name: &'static str,
     sql: &'static str,
+}
+
+#[cfg(test)]
+impl Step {
+    pub(super) const fn for_tests(name: &'static str, sql: &'static str) -> Self {
+        Self { name, sql }
+    }
 }
 
 macro_rules! steps {
@@ -47,8 +54,8 @@ create table if not exists migration (
 const RECORD: &str = "insert into migration (number, sha256, at) values (?1, ?2, ?3)";
 
 /// Brings the file to the last of the steps; creates it if there is none.
-pub(super) fn apply(path: &Path, steps: &[Step], now: i64) -> Result<()> {
-    let mut connection = connection::open(path, Use::Maintain)?;
+pub(super) fn apply(path: &Path, steps: &[Step], sizes: Sizes, now: i64) -> Result<()> {
+    let mut connection = connection::open(path, Use::Maintain, sizes)?;
     let present = identify(&connection, path, steps)?;
     if present == steps.len() {
         return Ok(());
