@@ -1,6 +1,7 @@
 //! The accept loop against real sockets.
 
 mod bodies;
+mod exhaustion;
 mod limits;
 mod sockets;
 
