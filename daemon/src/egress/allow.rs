@@ -17,9 +17,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ring::digest;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::address::Kind;
 use super::guard::Host;
+use super::resolve::MAX_TENANT_LOOKUPS;
 use crate::config::{HostPort, Network};
 
 /// One exception.
@@ -151,12 +153,13 @@ impl fmt::Display for AllowEntry {
     }
 }
 
-/// What one tenant may reach beyond the public internet; cheap to clone. Make it when the tenant's allow-list is
-/// read, not for every request.
+/// What one tenant may reach beyond the public internet, and its share of name lookups; cheap to clone. Make it when
+/// the tenant's allow-list is read, not for every request.
 #[derive(Clone, Debug)]
 pub struct TenantEgress {
     allow: Arc<[AllowEntry]>,
     class: PolicyClass,
+    lookups: Arc<Semaphore>,
 }
 
 /// Tenants with equal allow-lists are of one class and may share connections; others never do.
@@ -175,7 +178,8 @@ impl TenantEgress {
         }
         let mut class = [0; 32];
         class.copy_from_slice(context.finish().as_ref());
-        Self { allow: allow.into(), class: PolicyClass(class) }
+        let lookups = Arc::new(Semaphore::new(MAX_TENANT_LOOKUPS));
+        Self { allow: allow.into(), class: PolicyClass(class), lookups }
     }
 
     /// The policy that the texts describe, or the first text that is wrong.
@@ -187,6 +191,11 @@ impl TenantEgress {
     /// The exceptions.
     pub fn allow(&self) -> &[AllowEntry] {
         &self.allow
+    }
+
+    /// Waits until this tenant may look up one more name.
+    pub(super) async fn lookup_turn(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        Arc::clone(&self.lookups).acquire_owned().await
     }
 
     pub(super) const fn class(&self) -> PolicyClass {

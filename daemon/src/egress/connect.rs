@@ -65,13 +65,13 @@ impl Connector {
 
     /// The addresses of the host that may be connected to.
     async fn addresses(&self, origin: &Origin, guard: Guard<'_>) -> Result<Vec<SocketAddr>, EgressError> {
-        let found =
-            match &origin.host {
-                Host::Address(address) => vec![*address],
-                Host::Name(name) => self.resolver.resolve(name).await.map_err(|error| {
-                    EgressError::Resolve { host: name.to_string(), why: error.to_string() }
-                })?,
-            };
+        let found = match &origin.host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => self
+                .lookup(name, guard)
+                .await
+                .map_err(|error| EgressError::Resolve { host: name.to_string(), why: error.to_string() })?,
+        };
         let mut refusal = None;
         let mut passed = Vec::with_capacity(found.len());
         for address in found {
@@ -88,6 +88,11 @@ impl Connector {
                 why: "the name has no address".to_owned(),
             }),
         }
+    }
+
+    async fn lookup(&self, name: &str, guard: Guard<'_>) -> io::Result<Vec<IpAddr>> {
+        let turn = guard.tenant.lookup_turn().await.map_err(io::Error::other)?;
+        self.resolver.resolve(name, turn).await
     }
 
     /// Connects to the first address that answers; each gets its share of the time.

@@ -48,7 +48,7 @@ pub use error::EgressError;
 pub use exchange::MAX_RESPONSE_HEAD;
 pub use guard::MAX_URL;
 pub use request::{MAX_HEADER_BYTES, MAX_HEADERS, OutRequest, OutResponse};
-pub use resolve::{MAX_ADDRESSES, MAX_LOOKUPS};
+pub use resolve::{MAX_ADDRESSES, MAX_LOOKUPS, MAX_TENANT_LOOKUPS};
 
 /// The client; share it by `Arc`.
 pub struct Egress {

@@ -347,3 +347,24 @@ async fn no_message_tells_path_query_or_credentials() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_machine_s_own_resolver_is_asked_and_its_addresses_are_tried_in_turn() {
+    let server = Server::start(|_| ok("found")).await;
+    let supervisor = Supervisor::new(Clock::system());
+    let egress = Egress::new(&config::Egress::default(), Clock::system(), &supervisor).unwrap();
+    let url = format!("http://localhost:{}/", server.address.port());
+    assert!(matches!(
+        egress.send(&TenantEgress::default(), get(&*url)).await,
+        Err(EgressError::Denied { .. })
+    ));
+    let policy = TenantEgress::parse(["localhost"]).unwrap();
+    assert_eq!(egress.send(&policy, get(url)).await.unwrap().body, "found");
+    let error = egress.send(&policy, get("http://does-not-exist.invalid/")).await.unwrap_err();
+    assert!(matches!(error, EgressError::Resolve { .. }), "{error}");
+
+    let script = Script::default().with("two.example", &[&["127.0.0.9", "127.0.0.1"]]);
+    let url = format!("http://two.example:{}/", server.address.port());
+    let answer = client(&config::Egress::default(), script).send(&loopback(), get(url)).await.unwrap();
+    assert_eq!(answer.body, "found", "nobody answers on the first address");
+}

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::resolve::Lookup;
 use super::*;
@@ -159,7 +160,7 @@ impl Script {
 }
 
 impl Resolve for Script {
-    fn resolve<'a>(&'a self, name: &'a str) -> Lookup<'a> {
+    fn resolve<'a>(&'a self, name: &'a str, _: OwnedSemaphorePermit) -> Lookup<'a> {
         let mut lookups = self.lookups.lock().unwrap();
         let number = lookups.entry(name.to_owned()).or_default();
         let answer = self.answers.get(name).map(|answers| answers[(*number).min(answers.len() - 1)].clone());

@@ -253,3 +253,33 @@ async fn the_environment_s_proxies_mean_nothing() {
     let answer = simple_client().send(&loopback(), get(server.url("/a?b=c#d"))).await.unwrap();
     assert_eq!(answer.body, "GET /a?b=c HTTP/1.1", "origin form, not the absolute form that proxies get");
 }
+
+/// A resolver that never answers and counts who waits.
+struct Stuck(Arc<Mutex<usize>>);
+
+impl Resolve for Stuck {
+    fn resolve<'a>(&'a self, _: &'a str, turn: tokio::sync::OwnedSemaphorePermit) -> Lookup<'a> {
+        *self.0.lock().unwrap() += 1;
+        Box::pin(async move {
+            let _held = turn;
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_whose_names_are_never_answered_leaves_room_for_others() {
+    let waiting = Arc::new(Mutex::new(0));
+    let resolver = Box::new(Stuck(Arc::clone(&waiting)));
+    let egress = Egress::with_resolver(&config::Egress::default(), Clock::manual(0), resolver).unwrap();
+    let (one, other) = (TenantEgress::default(), TenantEgress::default());
+    let stuck = |tenant| {
+        let requests = (0..10).map(|_| egress.send(tenant, get("http://slow.example/")));
+        Box::pin(futures_util::future::join_all(requests.collect::<Vec<_>>()))
+    };
+    let (mut of_one, mut of_other) = (stuck(&one), stuck(&other));
+    assert!(futures_util::poll!(&mut of_one).is_pending());
+    assert_eq!(*waiting.lock().unwrap(), MAX_TENANT_LOOKUPS);
+    assert!(futures_util::poll!(&mut of_other).is_pending());
+    assert_eq!(*waiting.lock().unwrap(), 2 * MAX_TENANT_LOOKUPS, "an equal policy is still another tenant");
+}
