@@ -208,6 +208,19 @@ async fn an_answer_over_the_limit_is_refused_whether_it_says_so_or_not() {
 }
 
 #[tokio::test]
+async fn an_answer_nobody_asked_for_spoils_the_connection() {
+    let server = Server::start(|seen| match seen.connection {
+        0 => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfirstHTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison".into(),
+        _ => ok("second"),
+    })
+    .await;
+    let egress = simple_client();
+    assert_eq!(egress.send(&loopback(), get(server.url("/"))).await.unwrap().body, "first");
+    assert_eq!(egress.idle_connections(), 0);
+    assert_eq!(egress.send(&loopback(), get(server.url("/"))).await.unwrap().body, "second");
+}
+
+#[tokio::test]
 async fn an_endless_head_is_refused() {
     let server = Server::start(|_| {
         let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
