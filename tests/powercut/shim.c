@@ -5,6 +5,9 @@
  * record a call to TENANTRY_TRACE_FILE. A write to the file TENANTRY_TRACE_ACK is a mark: "this was acknowledged".
  * One lock is held over the real call and its record, so the order of records is an order in which it happened.
  *
+ * TENANTRY_FAULT="write|sync FIRST COUNT ERRNO" makes calls fail instead: COUNT of them from the FIRST on, with ERRNO.
+ * A sync that fails leaves everything as it was, and so does a write, as on a disk that is full.
+ *
  * Memory maps are not seen. SQLite is run with mmap_size=0, and its -shm file is rebuilt after a crash anyway.
  */
 #define _GNU_SOURCE
@@ -15,6 +18,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,6 +38,21 @@ static const char *root, *ack;
 static uint32_t fds[MAX_FD];
 static struct { char *path; uint32_t id; } files[MAX_FILES];
 static uint32_t file_count, next_id = 1;
+
+struct fault { unsigned long first, count, seen; int error; };
+static struct fault bad_writes, bad_syncs;
+
+/* Called with the lock held. */
+static int fails(struct fault *fault)
+{
+	if (!fault->count)
+		return 0;
+	fault->seen++;
+	if (fault->seen < fault->first || fault->seen >= fault->first + fault->count)
+		return 0;
+	errno = fault->error;
+	return 1;
+}
 
 static int (*real_openat)(int, const char *, int, ...);
 static int (*real_close)(int);
@@ -67,6 +86,14 @@ __attribute__((constructor)) static void start(void)
 	root = getenv("TENANTRY_TRACE_ROOT");
 	ack = getenv("TENANTRY_TRACE_ACK");
 	const char *path = getenv("TENANTRY_TRACE_FILE");
+	const char *fault = getenv("TENANTRY_FAULT");
+	if (fault) {
+		struct fault f = { 0 };
+		char kind[8];
+		if (sscanf(fault, "%7s %lu %lu %d", kind, &f.first, &f.count, &f.error) != 4)
+			abort();
+		*(strcmp(kind, "sync") == 0 ? &bad_syncs : &bad_writes) = f;
+	}
 	if (root && ack && path)
 		trace = real_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
@@ -202,7 +229,7 @@ ssize_t pwrite(int fd, const void *data, size_t length, off_t offset)
 	if (!id)
 		return real_pwrite(fd, data, length, offset);
 	pthread_mutex_lock(&lock);
-	ssize_t n = real_pwrite(fd, data, length, offset);
+	ssize_t n = fails(&bad_writes) ? -1 : real_pwrite(fd, data, length, offset);
 	int saved = errno;
 	if (n > 0)
 		record(OP_WRITE, id, (uint64_t)offset, data, (uint64_t)n);
@@ -284,7 +311,7 @@ static int traced_sync(int fd, int (*real)(int))
 	if (!id)
 		return real(fd);
 	pthread_mutex_lock(&lock);
-	int result = real(fd);
+	int result = fails(&bad_syncs) ? -1 : real(fd);
 	int saved = errno;
 	if (result == 0)
 		record(OP_SYNC, id, 0, NULL, 0);

@@ -24,8 +24,10 @@ pub enum Loss {
 /// Which syncs the disk honours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syncs {
-    /// All of them.
+    /// All of them, and a new file's sync keeps its name, as on every journalling file system of Linux.
     Honest,
+    /// All of them, and not more than POSIX says: a name is kept only by a sync of its folder.
+    Strict,
     /// As with `synchronous=NORMAL`: a sync of a write-ahead log takes effect only when a checkpoint follows. Turns
     /// a recording made at FULL into a control that must fail.
     LogOnlyAtCheckpoint,
@@ -146,8 +148,7 @@ impl<'t> Disk<'t> {
         self.live.iter().find(|(_, file)| **file == id).map(|(path, _)| path)
     }
 
-    /// A sync makes a file's content durable, and its own new name with it, as every journalling file system of
-    /// Linux does; a folder's sync makes every change of its names durable.
+    /// A sync makes a file's content durable; a folder's sync makes every change of its names durable.
     fn sync(&mut self, id: u32) {
         if let Some(folder) = self.folders.get(&id) {
             let (done, rest) = self.pending.iter().cloned().partition::<Vec<_>, _>(|n| n.folder() == folder);
@@ -166,6 +167,9 @@ impl<'t> Disk<'t> {
                 settle(file, count, self.trace);
             }
         }
+        if self.syncs == Syncs::Strict {
+            return;
+        }
         let own = |naming: &Naming| matches!(naming, Naming::Link { id: linked, .. } if *linked == id);
         let (done, rest) = self.pending.iter().cloned().partition::<Vec<_>, _>(own);
         for naming in done {
@@ -176,7 +180,7 @@ impl<'t> Disk<'t> {
 
     /// A write to a database proper means that the log before it had to be synced even at NORMAL.
     fn checkpoint_begins(&mut self, id: u32) {
-        if self.syncs == Syncs::Honest {
+        if self.syncs != Syncs::LogOnlyAtCheckpoint {
             return;
         }
         let log = self.path_of(id).and_then(|path| self.live.get(&format!("{path}-wal")));

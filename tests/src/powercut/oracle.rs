@@ -10,7 +10,7 @@ use super::trace::Mark;
 /// What the oracle must know of a workload's tables.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
-    /// The database, relative to the data folder; the first of several with this file name below it if it has a `*`.
+    /// The database, relative to the data folder. A `*` stands for one folder, the last by name of those that fit.
     pub database: &'static str,
     /// Yields `(lane, number)` for every commit whose traces are in the tables.
     pub present: &'static str,
@@ -57,7 +57,8 @@ fn find(folder: &Path, pattern: &str) -> Option<std::path::PathBuf> {
         return Some(folder.join(pattern)).filter(|path| path.exists());
     };
     let entries = std::fs::read_dir(folder.join(before)).ok()?;
-    entries.filter_map(Result::ok).map(|entry| entry.path().join(after)).find(|path| path.exists())
+    // Ids sort by age: what an earlier, failed creation left is not meant.
+    entries.filter_map(Result::ok).map(|entry| entry.path().join(after)).filter(|path| path.exists()).max()
 }
 
 fn open_and_judge(

@@ -32,35 +32,73 @@ pub fn build_shim(folder: &Path) -> io::Result<PathBuf> {
     if status.success() { Ok(shim) } else { Err(io::Error::other(format!("cc ended with {status}"))) }
 }
 
-/// Runs `program workload NAME` under the shim in a new folder below `folder`.
-pub fn record(program: &Path, shim: &Path, folder: &Path, name: &str, commits: u32) -> io::Result<Recording> {
-    let folder = folder.join(name);
-    let data = folder.join("data");
-    fs::create_dir_all(&data)?;
-    let (trace, acks) = (folder.join("trace"), folder.join("acks"));
-    fs::write(&acks, "")?;
-    let output = Command::new(program)
-        .args(["workload", name])
-        .arg(&data)
-        .arg(&acks)
-        .arg(commits.to_string())
-        .env("LD_PRELOAD", shim)
-        .env("TENANTRY_TRACE_ROOT", &data)
-        .env("TENANTRY_TRACE_ACK", &acks)
-        .env("TENANTRY_TRACE_FILE", &trace)
-        .output()?;
-    if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr);
-        return Err(io::Error::other(format!("workload {name} ended with {}: {told}", output.status)));
+/// Where recorded programs and their folders lie.
+pub struct Bench<'a> {
+    /// The program that does `workload NAME DATA ACKS COMMITS`.
+    pub program: &'a Path,
+    /// The shim.
+    pub shim: &'a Path,
+    /// Every recording gets a folder of its own below it.
+    pub folder: &'a Path,
+    /// Commits that each workload makes.
+    pub commits: u32,
+}
+
+impl Bench<'_> {
+    fn run(&self, name: &str, label: &str, fault: Option<&str>) -> io::Result<(PathBuf, u32)> {
+        let folder = self.folder.join(label);
+        let data = folder.join("data");
+        fs::create_dir_all(&data)?;
+        let acks = folder.join("acks");
+        fs::write(&acks, "")?;
+        let mut command = Command::new(self.program);
+        command
+            .args(["workload", name])
+            .arg(&data)
+            .arg(&acks)
+            .arg(self.commits.to_string())
+            .env("LD_PRELOAD", self.shim)
+            .env("TENANTRY_TRACE_ROOT", &data)
+            .env("TENANTRY_TRACE_ACK", &acks)
+            .env("TENANTRY_TRACE_FILE", folder.join("trace"));
+        if let Some(fault) = fault {
+            command.env("TENANTRY_FAULT", fault);
+        }
+        let output = command.output()?;
+        if !output.status.success() {
+            let told = String::from_utf8_lossy(&output.stderr);
+            return Err(io::Error::other(format!("workload {label} ended with {}: {told}", output.status)));
+        }
+        let refused = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or_default();
+        Ok((folder, refused))
     }
-    let trace = Trace::read(&trace)?;
-    let [_, writes, syncs, acks] = trace.census();
-    if writes == 0 || syncs == 0 || acks == 0 {
-        return Err(io::Error::other(format!(
-            "nothing recorded: {writes} writes, {syncs} syncs, {acks} acks"
-        )));
+
+    /// Records a workload.
+    pub fn record(&self, name: &str) -> io::Result<Recording> {
+        let (folder, _) = self.run(name, name, None)?;
+        let trace = Trace::read(&folder.join("trace"))?;
+        let [_, writes, syncs, acks] = trace.census();
+        if writes == 0 || syncs == 0 || acks == 0 {
+            let what = format!("nothing recorded: {writes} writes, {syncs} syncs, {acks} acks");
+            return Err(io::Error::other(what));
+        }
+        Ok(Recording { trace, root: folder.join("data").to_string_lossy().into_owned() })
     }
-    Ok(Recording { trace, root: data.to_string_lossy().into_owned() })
+
+    /// Does a workload while some of its calls fail, then judges what is on the disk; answers how often the store
+    /// refused, too. The workload repeats what was refused, so an answer that was not true leaves a gap or a double.
+    pub fn with_fault(&self, name: &str, fault: &str, subject: &Subject) -> io::Result<(Verdict, u32)> {
+        let (folder, refused) = self.run(name, &fault.replace(' ', "-"), Some(fault))?;
+        let mut acknowledged = BTreeMap::new();
+        for op in Trace::read(&folder.join("trace"))?.ops {
+            if let Op::Ack(mark) = op {
+                acknowledged.insert(mark.lane, mark.number);
+            }
+        }
+        let verdict = oracle::judge(&folder.join("data"), subject, &acknowledged);
+        fs::remove_dir_all(&folder)?;
+        Ok((verdict, refused))
+    }
 }
 
 /// How to cut.
@@ -72,10 +110,44 @@ pub struct Cuts<'a> {
     pub seed: u64,
     /// Which syncs count.
     pub syncs: Syncs,
+    /// Cuts only where something was acknowledged before: only there a control can lose it.
+    pub after_first_ack: bool,
     /// What un-synced writes may suffer, by turns.
     pub losses: &'a [Loss],
     /// How many cuts are judged at the same time.
     pub threads: usize,
+}
+
+/// Makes writes and syncs of a workload fail, `runs` times at random places, and judges what is left each time.
+pub fn fail(
+    bench: &Bench<'_>,
+    subject: &Subject,
+    like: &Recording,
+    runs: u32,
+    seed: u64,
+) -> io::Result<Report> {
+    let begun = Instant::now();
+    let [_, writes, syncs, acks] = like.trace.census();
+    // Earlier failures keep a daemon from starting, which is an answer too; here it is about a running one.
+    let [_, early_writes, early_syncs, _] = like.trace.census_until_first_ack();
+    let mut random = Random::new(seed);
+    let mut report = Report { recorded: [writes, syncs, acks], ..Report::default() };
+    for number in 0..runs {
+        // An input/output error when syncing, a full disk when writing: a single failure, or a row of them.
+        let (kind, range, error) = if number % 2 == 0 {
+            ("sync", early_syncs..syncs, 5)
+        } else {
+            ("write", early_writes..writes, 28)
+        };
+        let first = 1 + range.start as u64 + random.below(range.len() as u64);
+        let count = 1 + random.below(1 + u64::from(number) % 12);
+        let fault = format!("{kind} {first} {count} {error}");
+        let (verdict, refused) = bench.with_fault("store", &fault, subject)?;
+        report.refused += refused;
+        report.add_at(|| fault.clone(), verdict);
+    }
+    report.took = begun.elapsed();
+    Ok(report)
 }
 
 /// What came of the cuts.
@@ -89,6 +161,8 @@ pub struct Report {
     pub damaged: u32,
     /// Cuts after which an invariant did not hold.
     pub broken: u32,
+    /// Commits that the store refused because a call had failed.
+    pub refused: u32,
     /// The first few failures in words.
     pub examples: Vec<String>,
     /// Time spent judging.
@@ -103,7 +177,7 @@ impl Report {
         self.lost + self.damaged + self.broken
     }
 
-    fn add(&mut self, point: usize, loss: Loss, verdict: Verdict) {
+    fn add_at(&mut self, place: impl FnOnce() -> String, verdict: Verdict) {
         self.cuts += 1;
         let why = match verdict {
             Verdict::Kept => return,
@@ -121,7 +195,7 @@ impl Report {
             }
         };
         if self.examples.len() < 3 {
-            self.examples.push(format!("cut after operation {point}, {loss:?} lost: {why}"));
+            self.examples.push(format!("{}: {why}", place()));
         }
     }
 
@@ -139,8 +213,9 @@ impl fmt::Display for Report {
         let [writes, syncs, acks] = self.recorded;
         write!(
             f,
-            "{} cuts of {writes} writes, {syncs} syncs, {acks} acks: {} lost acks, {} damaged, {} broken, in {:.1} s",
+            "{} cuts of {writes} writes, {syncs} syncs, {acks} acks{}: {} lost acks, {} damaged, {} broken, in {:.1} s",
             self.cuts,
+            if self.refused > 0 { format!(", {} refused and repeated", self.refused) } else { String::new() },
             self.lost,
             self.damaged,
             self.broken,
@@ -154,9 +229,18 @@ impl fmt::Display for Report {
 pub fn cut(recording: &Recording, subject: &Subject, cuts: Cuts<'_>) -> io::Result<Report> {
     let begun = Instant::now();
     let mut random = Random::new(cuts.seed);
-    let ops = recording.trace.ops.len() as u64;
+    let ops = &recording.trace.ops;
+    let acked = ops.iter().position(|op| matches!(op, Op::Ack(_))).unwrap_or_default() as u64 + 1;
+    let begin = if cuts.after_first_ack { acked } else { 0 };
+    let span = ops.len() as u64 + 1 - begin;
     let mut points: Vec<(usize, Loss, u64)> = (0..cuts.count)
-        .map(|i| (random.below(ops + 1) as usize, cuts.losses[i as usize % cuts.losses.len()], random.bits()))
+        .map(|i| {
+            (
+                (begin + random.below(span)) as usize,
+                cuts.losses[i as usize % cuts.losses.len()],
+                random.bits(),
+            )
+        })
         .collect();
     points.sort_unstable();
     let share = points.len().div_ceil(cuts.threads.max(1)).max(1);
@@ -211,7 +295,8 @@ fn judge_all(
         let folder = scratch.path().join("cut");
         fs::create_dir(&folder)?;
         disk.cut(&recording.root, *loss, &mut Random::new(*seed), &folder)?;
-        report.add(*point, *loss, oracle::judge(&folder, subject, &acknowledged));
+        let verdict = oracle::judge(&folder, subject, &acknowledged);
+        report.add_at(|| format!("cut after operation {point}, {loss:?} lost"), verdict);
         fs::remove_dir_all(&folder)?;
     }
     Ok(report)

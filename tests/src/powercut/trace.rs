@@ -68,14 +68,24 @@ impl Trace {
 
     /// How often each kind of operation occurs: opens, writes, syncs, acks. Shown to people, checked by tests.
     pub fn census(&self) -> [usize; 4] {
-        let count = |want: fn(&Op) -> bool| self.ops.iter().filter(|op| want(op)).count();
-        [
-            count(|op| matches!(op, Op::Open { .. })),
-            count(|op| matches!(op, Op::Write { .. })),
-            count(|op| matches!(op, Op::Sync { .. })),
-            count(|op| matches!(op, Op::Ack(_))),
-        ]
+        census(&self.ops)
     }
+
+    /// The same of what came before the first acknowledgement.
+    pub fn census_until_first_ack(&self) -> [usize; 4] {
+        let first = self.ops.iter().position(|op| matches!(op, Op::Ack(_)));
+        census(&self.ops[..first.unwrap_or(self.ops.len())])
+    }
+}
+
+fn census(ops: &[Op]) -> [usize; 4] {
+    let count = |want: fn(&Op) -> bool| ops.iter().filter(|op| want(op)).count();
+    [
+        count(|op| matches!(op, Op::Open { .. })),
+        count(|op| matches!(op, Op::Write { .. })),
+        count(|op| matches!(op, Op::Sync { .. })),
+        count(|op| matches!(op, Op::Ack(_))),
+    ]
 }
 
 fn bad(what: &str) -> io::Error {

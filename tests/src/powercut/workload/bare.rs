@@ -1,20 +1,16 @@
-//! What the recorded child does: queue commits of the shape that the daemon's store makes.
-//!
-//! Each of several lanes accepts an event with its job in one commit and, in the next, settles the job: run, next
-//! stage's job and audit record in, old job out. A lane marks a commit only after the store said that it is done.
+//! The workload done with SQLite alone.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::sync::Mutex;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::oracle::Subject;
+use super::Acks;
+use crate::powercut::oracle::Subject;
 
 /// The same tables written through SQLite alone. At FULL it shows that the method passes a store that keeps its word,
 /// at NORMAL that it catches one that does not.
-pub const BARE: Subject = Subject {
+pub const SUBJECT: Subject = Subject {
     database: "queue.db",
     present: "select lane * 2, number from events union all select lane * 2 + 1, number from runs",
     rules: &[
@@ -34,7 +30,7 @@ pub const BARE: Subject = Subject {
     ],
 };
 
-const BARE_TABLES: &str = "
+const TABLES: &str = "
     create table events (id integer primary key, lane integer not null, number integer not null, body text not null) strict;
     create table jobs (id integer primary key, event integer not null, stage text not null) strict;
     create index jobs_by_event on jobs (event, stage);
@@ -43,28 +39,12 @@ const BARE_TABLES: &str = "
     create table audit (seq integer primary key, what text not null) strict;
 ";
 
-/// Where acknowledgements are marked; the shim turns each write into a mark.
-pub struct Acks(Mutex<File>);
-
-impl Acks {
-    /// Opens the path that the shim watches.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self(Mutex::new(File::options().append(true).open(path)?)))
-    }
-
-    /// Marks the `number`th commit of a lane as acknowledged.
-    pub fn mark(&self, lane: u32, number: u32) -> io::Result<()> {
-        let mut file = self.0.lock().map_err(|_| io::Error::other("another lane panicked"))?;
-        file.write_all(format!("{lane} {number}\n").as_bytes())
-    }
-}
-
 /// Makes `commits` commits with SQLite alone at the given `synchronous`.
-pub fn bare(folder: &Path, acks: &Acks, commits: u32, synchronous: &str) -> rusqlite::Result<()> {
+pub fn run(folder: &Path, acks: &Acks, commits: u32, synchronous: &str) -> rusqlite::Result<()> {
     let mut db = Connection::open(folder.join("queue.db"))?;
     db.execute_batch(&format!("pragma journal_mode=wal; pragma synchronous={synchronous};"))?;
     let setup = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    setup.execute_batch(BARE_TABLES)?;
+    setup.execute_batch(TABLES)?;
     setup.commit()?;
     let body = "x".repeat(500);
     let failed = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
