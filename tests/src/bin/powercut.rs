@@ -94,7 +94,7 @@ fn whole(count: u32, commits: u32, seed: u64) -> io::Result<bool> {
     let report = cut(&store, &workload::store::SUBJECT, late)?;
     show("the store on a disk that syncs the log late (must fail)", fails(&report), &report)?;
 
-    let runs = (count / 100).max(20);
+    let runs = (count / 200).max(10);
     let report = fail(&bench, &workload::store::SUBJECT, &store, runs, seed)?;
     show(
         "the store while syncs fail and the disk is full",

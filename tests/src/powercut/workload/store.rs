@@ -44,14 +44,13 @@ pub const SUBJECT: Subject = Subject {
     rules: &[
         (
             "an event has exactly its trigger job or its run",
-            "select count(*) from event e
-             where (select count(*) from job j where j.stage = 'trigger' and j.payload = cast(e.source as blob))
-                 + (select count(*) from run r where r.event_id = e.id) <> 1",
+            "select count(*) from event
+             where (cast(source as blob) in (select payload from job where stage = 'trigger'))
+                 + (id in (select event_id from run)) <> 1",
         ),
         (
             "a run has its action job",
-            "select count(*) from run r
-             where not exists (select 1 from job j where j.stage = 'action' and j.run_id = r.id)",
+            "select count(*) from run where id not in (select run_id from job where stage = 'action')",
         ),
         ("audit records have no gap", "select count(*) <> coalesce(max(seq) + 1, 0) from audit"),
         ("every run is audited", "select abs((select count(*) from audit) - (select count(*) from run))"),
