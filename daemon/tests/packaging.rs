@@ -110,3 +110,53 @@ fn units_and_daemon_agree() {
     assert!(value_of("host-key.conf", "LoadCredentialEncrypted").starts_with(&format!("{CREDENTIAL}:")));
     assert!(read("tmpfiles.d/tenantry.conf").contains("d /run/tenantry 0750 tenantry tenantry -"));
 }
+
+#[test]
+fn proxies_point_at_the_default_listener_and_let_its_bodies_through() {
+    let defaults = Config::default().ingress;
+    for (name, limit) in [("Caddyfile", "max_size 1MiB"), ("nginx.conf", "client_max_body_size 1m;")] {
+        let text = read(&format!("reverse-proxy/{name}"));
+        assert!(text.contains(&defaults.listen.to_string()), "{name}");
+        assert!(text.contains(limit) && defaults.body_limit.0 == 1 << 20, "{name}");
+    }
+}
+
+/// `/bin/true` stands in for the program.
+#[test]
+fn the_debian_package_is_complete_and_the_same_twice() {
+    if run("dpkg-deb", &["--version"]).is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let build = packaging().join("deb/build");
+    let packages = ["first", "second"].map(|name| {
+        let output = folder.path().join(name);
+        let built = Command::new(&build)
+            .args(["1.2.3", "/bin/true"])
+            .arg(&output)
+            .env("SOURCE_DATE_EPOCH", "1700000000")
+            .output()
+            .expect("it starts");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let mut found =
+            std::fs::read_dir(&output).expect("a folder").map(|entry| entry.expect("a file").path());
+        found.next().expect("a package")
+    });
+    let bytes = packages.each_ref().map(|path| std::fs::read(path).expect("a file"));
+    assert!(bytes[0] == bytes[1], "the same input gives the same package");
+    let (_, listing) =
+        run("dpkg-deb", &["-c", packages[0].to_str().expect("a path in UTF-8")]).expect("installed");
+    for path in [
+        "./usr/bin/tenantry",
+        "./lib/systemd/system/tenantry.service",
+        "./lib/systemd/system/tenantry-api.socket",
+        "./lib/systemd/system/tenantry-ingress.socket",
+        "./usr/lib/sysusers.d/tenantry.conf",
+        "./usr/lib/tmpfiles.d/tenantry.conf",
+        "./etc/tenantry/tenantry.toml",
+        "./usr/share/doc/tenantry/copyright",
+    ] {
+        assert!(listing.lines().any(|line| line.ends_with(path)), "{path} is missing:\n{listing}");
+    }
+    assert!(listing.lines().all(|line| line.contains("root/root")), "{listing}");
+}
