@@ -30,6 +30,18 @@ fn no_namespaces() -> Option<Runner> {
     )
 }
 
+/// As where a user namespace may be made and then nothing be done in it.
+fn sealed_proc() -> Option<Runner> {
+    contained(
+        Who::Ordinary,
+        &["--mount"],
+        &format!(
+            "mount -o remount,bind,ro /proc && exec setpriv --reuid={ORDINARY} --regid={ORDINARY} --clear-groups \
+             \"$0\" runner"
+        ),
+    )
+}
+
 fn contained(who: Who, flags: &[&str], script: &str) -> Option<Runner> {
     if !rustix::process::geteuid().is_root() {
         return None;
@@ -76,8 +88,16 @@ fn without_namespaces_the_walls_still_stand() {
 }
 
 #[test]
+fn a_user_namespace_that_is_of_no_use_is_done_without() {
+    let Some(mut runner) = sealed_proc() else { return };
+    assert!(missing(&runner, "own-file-tree").contains("cannot"), "{}", missing(&runner, "own-file-tree"));
+    assert!(missing(&runner, "own-user-namespace").contains("processes"), "{:?}", runner.ready.sandbox);
+    what_always_holds(&mut runner);
+}
+
+#[test]
 fn nothing_survives_the_runner_without_a_process_tree_either() {
-    for make in [covered_proc, no_namespaces] {
+    for make in [covered_proc, no_namespaces, sealed_proc] {
         for by_link in [true, false] {
             let Some(mut runner) = make() else { return };
             let mark = marker(if by_link { "open-link" } else { "open-kill" });
@@ -99,6 +119,7 @@ fn nothing_survives_the_runner_without_a_process_tree_either() {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a test that fails")]
 fn what_always_holds(runner: &mut Runner) {
     let data = runner.base.path().join("data");
     fs::write(data.join("tenant.db"), "rows of a tenant").unwrap();

@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) own_processes: bool,
     /// Whether the file tree is the runner's own.
     pub(crate) own_tree: bool,
+    /// Whether to try for a user namespace. Some machines allow one and then nothing in it.
+    pub(crate) own_user: bool,
 }
 
 /// One script.
@@ -106,7 +108,14 @@ pub(crate) fn keep() -> Result<(), Failure> {
         Ok(rules) => {
             let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
             let (folder, limits) = (script.folder.clone(), script.limits);
-            let cell = Cell { folder, limits, rules, own_tree: setup.own_tree, told: tell };
+            let cell = Cell {
+                folder,
+                limits,
+                rules,
+                own_tree: setup.own_tree,
+                own_user: setup.own_user,
+                told: tell,
+            };
             run(&script, &stdin, cell, &told, &mut link)
         }
         Err(error) => Report::refused(error),

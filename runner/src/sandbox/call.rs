@@ -39,6 +39,8 @@ pub(crate) struct Cell {
     pub(crate) rules: RulesetCreated,
     /// Whether the file tree is the runner's own, so that /tmp may be put over.
     pub(crate) own_tree: bool,
+    /// Whether to try for a user namespace of its own.
+    pub(crate) own_user: bool,
     /// Where the child tells which measures it could take, see [`Told`].
     pub(crate) told: OwnedFd,
 }
@@ -101,6 +103,9 @@ impl Cell {
 
     /// A user namespace, in which the kernel counts this call's processes alone, and a mount namespace for its /tmp.
     fn own_user(&self) -> io::Result<bool> {
+        if !self.own_user {
+            return Ok(false);
+        }
         let (uid, gid) = myself();
         let mut flags = UnshareFlags::NEWUSER;
         if self.own_tree {

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +68,21 @@ pub(super) async fn in_folder(host: &Host, scratch: &str, asked: Asked, cancel: 
 
 /// A first script that does nothing: what stands around it stands around every other.
 pub(super) async fn try_out(host: &Host) -> Sandbox {
+    let mut tried = try_once(host).await;
+    if matches!(tried, Ok(Report { result: CallResult::Refused(_), .. })) {
+        host.keepers.do_without_own_user();
+        tried = try_once(host).await;
+    }
+    match tried {
+        Ok(Report { result: CallResult::Exited(0), told }) => sandbox_of(&host.plan, told, None),
+        Ok(report) => {
+            sandbox_of(&host.plan, None, Some(format!("a first call ended with {:?}", report.result)))
+        }
+        Err(error) => sandbox_of(&host.plan, None, Some(error.to_string())),
+    }
+}
+
+async fn try_once(host: &Host) -> io::Result<Report> {
     let asked = Asked {
         id: 0,
         script: ":".to_owned(),
@@ -76,22 +91,10 @@ pub(super) async fn try_out(host: &Host) -> Sandbox {
         stdin: Vec::new(),
         limits: Limits::default(),
     };
-    let name = format!("try-out-{}", std::process::id());
-    let tried = match Folder::make(&host.plan.scratch_root, &name) {
-        Ok(folder) => {
-            let tried = with_keeper(host, &folder, asked, &Notify::new()).await;
-            remove(folder).await;
-            tried
-        }
-        Err(error) => Err(error),
-    };
-    match tried {
-        Ok(Report { result: CallResult::Exited(0), told }) => sandbox_of(&host.plan, told, None),
-        Ok(report) => {
-            sandbox_of(&host.plan, None, Some(format!("a first call ended with {:?}", report.result)))
-        }
-        Err(error) => sandbox_of(&host.plan, None, Some(error.to_string())),
-    }
+    let folder = Folder::make(&host.plan.scratch_root, &format!("try-out-{}", std::process::id()))?;
+    let tried = with_keeper(host, &folder, asked, &Notify::new()).await;
+    remove(folder).await;
+    tried
 }
 
 fn unfit(asked: &Asked) -> Option<String> {
@@ -203,6 +206,7 @@ struct Keeper {
 /// Makes keepers ahead of time.
 pub(super) struct Keepers {
     setup: Setup,
+    own_user: AtomicBool,
     kin: Kin,
     ready: Mutex<Vec<Keeper>>,
 }
@@ -213,8 +217,15 @@ impl Keepers {
             expose: plan.expose.clone(),
             own_processes: plan.level == Level::Apart,
             own_tree: plan.level != Level::Open,
+            own_user: true,
         };
-        Self { setup, kin, ready: Mutex::default() }
+        Self { setup, own_user: AtomicBool::new(true), kin, ready: Mutex::default() }
+    }
+
+    /// From now on no script gets a user namespace; the keepers that would give one end.
+    fn do_without_own_user(&self) {
+        self.own_user.store(false, Ordering::Relaxed);
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn take(&self) -> io::Result<Keeper> {
@@ -235,7 +246,8 @@ impl Keepers {
     fn start(&self) -> io::Result<Keeper> {
         let (ours, theirs) = StdUnixStream::pair()?;
         // The setup is far smaller than a socket's buffer, so this does not wait for the keeper.
-        crate::wire::write_piece(&ours, &to_json(&self.setup)?)?;
+        let setup = Setup { own_user: self.own_user.load(Ordering::Relaxed), ..self.setup.clone() };
+        crate::wire::write_piece(&ours, &to_json(&setup)?)?;
         ours.set_nonblocking(true)?;
         let mut command = Command::new(PROGRAM);
         command
