@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// What is wrong with a socket, and what to do.
@@ -23,6 +23,10 @@ pub(crate) fn diagnose(path: &Path) -> Diagnosis {
         Err(_) => Diagnosis {
             message: format!("no daemon is running: there is no socket at {shown}"),
             hint: "start one: `tenantry up`, or `systemctl start tenantry`".to_owned(),
+        },
+        Ok(metadata) if !metadata.file_type().is_socket() => Diagnosis {
+            message: format!("{shown} is not a socket"),
+            hint: "name the daemon's socket with --socket, or leave it to the usual places".to_owned(),
         },
         Ok(_) if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() => {
             forbidden(path, Some(path))
@@ -93,6 +97,7 @@ mod tests {
         let abandoned = diagnose(&path);
         assert!(absent.message.contains("no socket"), "{absent:?}");
         assert!(abandoned.message.contains("behind"), "{abandoned:?}");
+        assert!(diagnose(folder.path()).message.contains("not a socket"));
     }
 
     #[test]

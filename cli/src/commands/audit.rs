@@ -5,6 +5,7 @@ mod offline;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use tenantry_protocol::audit::{AuditQuery, AuditVerified, AuditView};
 use tenantry_protocol::path::Operation;
 
@@ -118,11 +119,32 @@ impl Audit {
             }
             Verb::Export => {
                 let tenant = session.tenant().await?;
-                let bytes = session.bytes(Operation::AuditExport, &[&tenant], &()).await?;
-                output.document(&bytes)?;
+                export(session, &tenant).await?;
             }
         }
         Ok(Exit::Ok)
+    }
+}
+
+/// Where an export goes on.
+#[derive(Serialize)]
+struct From {
+    from: u64,
+}
+
+/// Prints the whole log, page by page: the next page begins after the last record of the one before.
+async fn export(session: &Session, tenant: &str) -> Result<(), Failure> {
+    let mut from = 0;
+    loop {
+        let page = session.bytes(Operation::AuditExport, &[tenant], &From { from }).await?;
+        let last = String::from_utf8_lossy(&page).lines().filter_map(offline::seq).max();
+        if from == 0 || last.is_some() {
+            session.output.document(&page)?;
+        }
+        match last {
+            Some(last) if last >= from => from = last + 1,
+            _ => return Ok(()),
+        }
     }
 }
 

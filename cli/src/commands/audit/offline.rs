@@ -23,6 +23,17 @@ struct CheckpointLine {
     checkpoint: String,
 }
 
+/// A line that carries a record.
+#[derive(Deserialize)]
+struct RecordLine {
+    seq: u64,
+}
+
+/// The place of the record on a line; `None` if the line carries none.
+pub(super) fn seq(line: &str) -> Option<u64> {
+    serde_json::from_str(line).ok().map(|RecordLine { seq }| seq)
+}
+
 /// Verifies the file. Without a key the checkpoints' signatures are not checked, only that they fit the records.
 pub(super) fn verify(path: &Path, key: Option<&str>) -> Result<AuditVerified, Failure> {
     let key = key.map(parse_key).transpose()?;

@@ -69,11 +69,10 @@ async fn look(session: &Session, tenant: &str, run: &str) -> Result<RunView, Fai
 
 async fn stream(session: &Session, tenant: &str, run: &str, step: Option<&str>) -> Result<(), Failure> {
     let output = session.output;
-    let query = LogQuery { follow: true, step: step.map(str::to_owned), ..LogQuery::default() };
-    let mut last: Option<String> = None;
+    let mut query = LogQuery { follow: true, step: step.map(str::to_owned), ..LogQuery::default() };
     let mut failures = 0;
     loop {
-        let mut lines = session.stream(Operation::RunLogs, &[tenant, run], &query, last.as_deref()).await?;
+        let mut lines = session.stream(Operation::RunLogs, &[tenant, run], &query, None).await?;
         let broken = loop {
             match lines.next().await {
                 Ok(Some(event)) => {
@@ -81,7 +80,7 @@ async fn stream(session: &Session, tenant: &str, run: &str, step: Option<&str>) 
                     let line: LogLine = event.decode()?;
                     output
                         .item(&line, &line.seq.to_string(), || view::log_line(&line, output.colour_out()))?;
-                    last = event.id.or(last);
+                    query.after = Some(line.seq.to_string());
                 }
                 Ok(None) => break None,
                 Err(error) => break Some(Failure::from(error)),
