@@ -199,7 +199,8 @@ impl Session {
     pub(crate) async fn log_out(&self) -> Result<bool, Failure> {
         let Some(kept) = Kept::read(&self.place.logins(), self.socket())? else { return Ok(false) };
         self.client.set_token(Some(kept.token.clone())).await;
-        let answer: Result<(), ClientError> = self.client.send(Operation::Logout, &[], &()).await;
+        let answer: Result<serde_json::Value, ClientError> =
+            self.client.send(Operation::Logout, &[], &()).await;
         Kept::remove(&self.place.logins(), self.socket())?;
         match answer {
             // The session has ended already, or nobody is there who could end it: what was kept is gone anyway.
@@ -285,3 +286,6 @@ impl Session {
 fn is_stale(error: &ClientError) -> bool {
     matches!(error.code(), ErrorCode::AuthRequired | ErrorCode::TokenRevoked)
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,3 +71,27 @@ async fn exchange(ingress: SocketAddr, request: Request<Full<Bytes>>) -> Result<
 fn failed(error: &(dyn std::error::Error + '_)) -> Failure {
     Failure::local(Local::DemoFailed, format!("the webhook could not be sent: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::demo::receiver::Receiver;
+
+    #[tokio::test]
+    async fn what_is_sent_is_what_is_received() {
+        let receiver = Receiver::start().await.unwrap();
+        let answer = push(receiver.address(), "/hooks/a/github", "sha256=0", "d-1", b"{}").await.unwrap();
+        assert_eq!((answer.status, answer.body["stars"].as_u64()), (200, Some(41)));
+        let received = receiver.received("/hooks/a/github");
+        assert_eq!(received.len(), 1);
+        assert_eq!(received[0].header("x-hub-signature-256"), "sha256=0");
+        assert_eq!(&received[0].body[..], b"{}");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_a_failure() {
+        let address = Receiver::start().await.unwrap().address();
+        tokio::task::yield_now().await;
+        assert!(push(address, "/", "s", "d", b"").await.is_err());
+    }
+}
