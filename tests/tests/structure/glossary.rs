@@ -49,7 +49,6 @@ const BANNED: &[(&str, &str)] = &[
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("docs/glossary.md", "*", "tells which words not to use"),
     ("tests/tests/structure/glossary.rs", "*", "this list"),
-    ("cli/src/commands/help.rs", "topic", "what a help page is about, as in every command line"),
 ];
 
 /// Method names of other crates that carry a banned phrase; they are not our words.
