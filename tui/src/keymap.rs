@@ -59,6 +59,7 @@ const SPLIT: &[Context] = &[Context::Overview, Context::Run];
 const PANES: &[Context] = &[Context::Overview, Context::Dead, Context::Run];
 const OVERVIEW: &[Context] = &[Context::Overview];
 const LISTS: &[Context] = &[Context::Overview, Context::Dead];
+const RUN: &[Context] = &[Context::Run];
 const DEAD: &[Context] = &[Context::Dead];
 const TYPED: &[Context] = &[Context::Entry, Context::Chooser];
 const ANY: &[Context] =
@@ -85,6 +86,7 @@ bindings! {
     "/" [letter('/')] => Filter, "filter", "show only rows with a text; a leading ! shows those without", LISTS;
     "t" [letter('t')] => ChooseTenant, "tenant", "choose the tenant whose things are shown", LISTS;
     "d" [letter('d')] => DeadLetters, "dead", "show the dead letters, or leave them", LISTS;
+    "w" [letter('w')] => Wrap, "wrap", "show long log lines whole, or cut them", RUN;
     "j, down" [letter('j'), key(KeyCode::Down)] => Down, "", "one row down", READING;
     "k, up" [letter('k'), key(KeyCode::Up)] => Up, "", "one row up", READING;
     "down" [key(KeyCode::Down)] => Down, "", "one row down", TYPED;

@@ -91,6 +91,8 @@ pub enum Intent {
     Filter,
     /// Show the dead letters.
     DeadLetters,
+    /// Show long lines whole, or cut them.
+    Wrap,
     /// Choose the tenant whose things are shown.
     ChooseTenant,
     /// A character was typed.

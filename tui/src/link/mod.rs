@@ -9,7 +9,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tenantry_protocol::client::stream::Stream;
 use tenantry_protocol::client::{Client, ClientError};
@@ -29,6 +29,8 @@ use backoff::Backoff;
 
 /// How long a read may take. Shorter than the client's own limit: a person is watching.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// A feed that was open for so long worked, even if nothing happened meanwhile.
+pub const LASTING: Duration = Duration::from_secs(5);
 /// How many requests may wait for the link.
 pub const REQUESTS_LIMIT: usize = 64;
 /// How many messages may wait for the model; then the feed waits, and the daemon tells the gap.
@@ -132,6 +134,7 @@ impl Link {
             Ok(feed) => feed,
             Err(end) => return end,
         };
+        let opened = Instant::now();
         let mut first = true;
         loop {
             tokio::select! {
@@ -149,7 +152,13 @@ impl Link {
                             return End::Closed;
                         }
                     }
-                    Ok(None) => return End::Finished,
+                    Ok(None) => {
+                        // An idle feed brings nothing by which to tell a good connection, but it lasts.
+                        if opened.elapsed() >= LASTING {
+                            self.backoff.reset();
+                        }
+                        return End::Finished;
+                    }
                     Err(error) => return error.into(),
                 },
                 request = self.requests.recv() => match request {

@@ -69,6 +69,11 @@ fn panes(model: &mut Model, intent: Intent) -> Vec<Effect> {
         Intent::Refresh => return refresh(model),
         Intent::BackOrQuit if model.run.is_none() && model.dead.is_none() => return vec![Effect::Quit],
         Intent::Back | Intent::BackOrQuit => return back(model),
+        Intent::Wrap => {
+            if let Some(run) = &mut model.run {
+                run.log.wraps = !run.log.wraps;
+            }
+        }
         Intent::DeadLetters if model.run.is_none() => dead_letters(model),
         Intent::NextPane | Intent::PreviousPane => turn(model),
         Intent::Open => return open(model),

@@ -83,6 +83,8 @@ pub struct Log {
     dropped: u64,
     /// How many lines above the last one the window ends; 0 follows the log.
     back: usize,
+    /// Whether long lines are shown whole.
+    pub wraps: bool,
     /// Whether it was read to its end.
     pub ended: bool,
     /// Why it could not be read further.

@@ -279,6 +279,7 @@ fn intents() -> impl Strategy<Value = Intent> {
         Just(I::Filter),
         Just(I::ChooseTenant),
         Just(I::DeadLetters),
+        Just(I::Wrap),
         Just(I::Erase),
         Just(I::EraseAll),
         any::<char>().prop_map(I::Type),

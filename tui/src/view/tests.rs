@@ -113,6 +113,16 @@ fn a_run_at_every_size() {
 }
 
 #[test]
+fn long_log_lines_are_cut_or_shown_whole() {
+    let mut model = opened();
+    let id = model.run.as_ref().map(|run| run.id).unwrap();
+    update(&mut model, NOW, Message::Log { run: id, lines: vec![log_line(31, &"long ".repeat(20))] });
+    assert!(screen(&model, 60, 15).contains("long l…\n"));
+    let model = press(model, &[Intent::Wrap]);
+    insta::assert_snapshot!("wrapped_60x15", screen(&model, 60, 15));
+}
+
+#[test]
 fn hostile_texts_are_shown_not_obeyed() {
     let model = hostile();
     insta::assert_snapshot!("hostile_run_80x24", screen(&model, 80, 24));

@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use tenantry_protocol::run::{LogLine, LogStream};
 
 use crate::model::Model;
@@ -12,6 +12,9 @@ use crate::view::{paint, words};
 
 /// From this width on, each line says when it came.
 const WIDE: u16 = 72;
+
+/// How many rows a line takes at the most when long lines are shown whole.
+const FOLDS: usize = 20;
 
 /// Draws the pane.
 pub fn draw(area: Rect, buf: &mut Buffer, model: &Model, run: &OpenRun, theme: &Theme) {
@@ -32,13 +35,18 @@ pub fn draw(area: Rect, buf: &mut Buffer, model: &Model, run: &OpenRun, theme: &
         paint::text(area, buf, &format!("  {}: {}", trouble.code, trouble.detail), theme.bad);
         area = paint::below(area, 1);
     }
-    for line in log.window(usize::from(area.height)) {
-        paint::line(area, buf, &drawn(line, area.width, model, theme));
+    let most = if log.wraps { FOLDS } else { 1 };
+    let height = usize::from(area.height);
+    let rows: Vec<_> =
+        log.window(height).flat_map(|line| drawn(line, area.width, most, model, theme)).collect();
+    // The newest line in the window stays in sight.
+    for row in rows.iter().skip(rows.len().saturating_sub(height)) {
+        paint::line(area, buf, row);
         area = paint::below(area, 1);
     }
 }
 
-fn drawn(line: &LogLine, width: u16, model: &Model, theme: &Theme) -> Line<'static> {
+fn drawn(line: &LogLine, width: u16, most: usize, model: &Model, theme: &Theme) -> Vec<Line<'static>> {
     let style = match line.stream {
         LogStream::Stdout => theme.text,
         LogStream::Stderr => theme.warn,
@@ -50,7 +58,12 @@ fn drawn(line: &LogLine, width: u16, model: &Model, theme: &Theme) -> Line<'stat
         String::new()
     };
     let step = if line.attempt > 1 { format!("{}#{}", line.step, line.attempt) } else { line.step.clone() };
-    let head = paint::span(&format!("  {when}{} ", paint::fit(&step, 16)), theme.dim);
-    let room = width.saturating_sub(head.width() as u16);
-    Line::from(vec![head, ratatui::text::Span::styled(paint::fit(&line.text, room), style)])
+    let head = format!("  {when}{} ", paint::fit(&step, 16));
+    let indent = Span::raw(head.as_str()).width();
+    let parts = paint::folded(&line.text, width.saturating_sub(indent as u16), most);
+    let heads = std::iter::once(head).chain(std::iter::repeat(" ".repeat(indent)));
+    let rows = heads
+        .zip(parts)
+        .map(|(head, part)| Line::from(vec![paint::span(&head, theme.dim), Span::styled(part, style)]));
+    rows.collect()
 }

@@ -41,6 +41,9 @@ pub fn draw(area: Rect, buf: &mut Buffer, model: &Model, theme: &Theme) {
             (0, LinkState::Live) if model.host.is_some() => "no tenant yet: `tenantry tenant create NAME`",
             (0, LinkState::Live | LinkState::Connecting) => "reading",
             (0, LinkState::Lost { .. }) => "not read yet",
+            _ if model.tenants.filter.is_empty() => {
+                "there is no such tenant; esc shows all, t lets you choose"
+            }
             _ => "no tenant is left by the filter; esc clears it",
         };
         paint::text(area, buf, &format!("  {why}"), theme.dim);
