@@ -2,6 +2,8 @@
 //!
 //! This test is also why `cargo test --workspace` builds the program, which the tests in `tests/` then run.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot start the program has failed")]
+
 use std::process::{Command, Output};
 
 fn tenantry(args: &[&str]) -> Output {

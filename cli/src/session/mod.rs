@@ -205,7 +205,7 @@ impl Session {
         match answer {
             // The session has ended already, or nobody is there who could end it: what was kept is gone anyway.
             Err(error) if is_stale(&error) || error.code() == ErrorCode::TokenExpired => Ok(true),
-            other => Ok(other.map(|()| true)?),
+            other => Ok(other.map(|_| true)?),
         }
     }
 
