@@ -107,6 +107,14 @@ async fn hostile_ids_in_paths() {
             }
         }
     }
+    // What is not even text once it is decoded.
+    for path in
+        ["/v1/tenants/%ff", "/v1/tenants/%", "/v1/tenants/acme/runs/%c0%af", "/v1/tenants/acme/runs/%00"]
+    {
+        let answer = Call::new("GET", path).bearer(&token).unix(&daemon.socket()).await.unwrap();
+        assert!((400..500).contains(&answer.status.as_u16()), "{path}: {answer:?}");
+        assert!(!answer.code().is_empty(), "{path}: {answer:?}");
+    }
     assert_well(&daemon, &acme).await;
 }
 
