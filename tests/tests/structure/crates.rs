@@ -29,7 +29,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("crossterm", &["tenantry-tui"]),
     ("governor", &["tenantry-daemon"]),
     ("jaq-core", &["tenantry-runner"]),
-    ("jsonwebtoken", &["tenantry-daemon"]),
     ("landlock", &["tenantry-runner"]),
     ("minijinja", &["tenantry-workflow"]),
     ("ratatui", &["tenantry-tui"]),
