@@ -5,6 +5,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod auth;
+mod bad_disk;
 mod bad_input;
 mod cli;
 mod lifecycle;
@@ -14,6 +15,8 @@ mod tenancy;
 
 use tenantry_protocol::client::ClientError;
 use tenantry_protocol::error::ErrorCode;
+use tenantry_tests::daemon::TestDaemon;
+use tenantry_tests::tenant::TestTenant;
 
 /// The code of a refused call.
 #[track_caller]
@@ -41,4 +44,12 @@ fn disk_contains(folder: &std::path::Path, needle: &[u8]) -> bool {
         }
         std::fs::read(&path).unwrap_or_default().windows(needle.len()).any(|window| window == needle)
     })
+}
+
+/// A daemon with the tenant `acme`, whose workflow `job` does next to nothing.
+async fn with_job() -> (TestDaemon, TestTenant) {
+    let daemon = TestDaemon::start().await.unwrap();
+    let acme = TestTenant::start(&daemon, "acme").await.unwrap();
+    acme.apply(&workflow("job", "  - { id: a, jq: \"1\" }\n", "")).await.unwrap();
+    (daemon, acme)
 }
