@@ -63,10 +63,20 @@ pub enum TuiError {
     TerminalLost,
     /// The terminal refused something.
     #[error("the terminal does not work: {0}")]
-    Terminal(#[from] io::Error),
+    Terminal(io::Error),
     /// The task that talks to the daemon is gone, which is a mistake of this program.
     #[error("the link to the daemon has stopped")]
     LinkStopped,
+}
+
+impl From<io::Error> for TuiError {
+    /// A write may notice before the watch does that the terminal is gone: it gives EIO then (tty_ioctl(4)).
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::IO.raw_os_error() => Self::TerminalLost,
+            _ => Self::Terminal(error),
+        }
+    }
 }
 
 /// Runs the dashboard until the person leaves it, the terminal is gone, or the process is told to stop.
