@@ -96,17 +96,14 @@ impl Exit {
             | E::SignatureInvalid
             | E::SignatureStale
             | E::SocketForbidden => Self::Auth,
-            E::NotFound | E::HookNotFound => Self::NotFound,
+            E::NotFound | E::HookNotFound | E::SecretMissing => Self::NotFound,
             E::Conflict | E::StateConflict | E::TenantSuspended | E::DataFolderLocked => Self::Conflict,
-            E::SecretMissing
-            | E::ExpressionFailed
-            | E::EgressDenied
-            | E::ActionFailed
-            | E::ActionTimeout
-            | E::Interrupted => Self::RunFailed,
+            E::ActionFailed | E::ActionTimeout | E::Interrupted => Self::RunFailed,
             E::Timeout | E::StoreBusy => Self::Timeout,
             E::DaemonUnreachable | E::Draining => Self::DaemonDown,
             E::InvalidWorkflow
+            | E::ExpressionFailed
+            | E::EgressDenied
             | E::MethodNotAllowed
             | E::TenantQuarantined
             | E::TenantDegraded

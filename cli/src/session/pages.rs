@@ -27,6 +27,11 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
+    /// Every page, unless a part was asked for.
+    pub(crate) fn or_all(self) -> Self {
+        if self.limit.is_none() && self.after.is_none() { Self::all() } else { self }
+    }
+
     /// Every page.
     pub(crate) fn all() -> Self {
         Self { all: true, ..Self::default() }

@@ -82,7 +82,7 @@ Examples:
         /// The run's id
         run: String,
     },
-    /// Show what a run wrote
+    /// Show what a run wrote: all of it, unless --limit or --after ask for a part
     #[command(after_help = "\
 Examples:
   tenantry -t acme run logs run_…
@@ -149,7 +149,7 @@ impl Run {
                 follow::logs(session, &tenant, &run, step.as_deref()).await?;
             }
             Verb::Logs { run, step, follow: false, paging } => {
-                logs(session, &tenant, &run, step, &paging).await?;
+                logs(session, &tenant, &run, step, &paging.or_all()).await?;
             }
             Verb::Cancel { run } => {
                 session.send::<Value>(Operation::RunCancel, &[&tenant, &run], &()).await?;
