@@ -121,9 +121,10 @@ impl Reader {
                 }
             }
         }
-        let query = LogQuery { follow: true, ..LogQuery::default() };
-        let last_id = last.map(|seq| seq.to_string());
-        let mut stream = self.client.stream(Operation::RunLogs, &path, &query, last_id.as_deref()).await?;
+        // Where a log goes on is the id of its last line, as a cursor and as the id of an event.
+        let last = last.map(|seq| seq.to_string());
+        let query = LogQuery { follow: true, after: last.clone(), ..LogQuery::default() };
+        let mut stream = self.client.stream(Operation::RunLogs, &path, &query, last.as_deref()).await?;
         while let Some(event) = stream.next().await? {
             // Events of other kinds are for later releases.
             if let Ok(line) = event.decode::<LogLine>() {

@@ -311,7 +311,7 @@ async fn a_log_is_read_by_pages_and_then_followed() {
         }
         let (stream, _) = listener.accept().await.unwrap();
         let exchange = Exchange::read(stream).await.unwrap();
-        assert!(exchange.path.contains("follow=true") && exchange.head.contains("last-event-id: 3"));
+        assert!(exchange.path.contains("after=3&follow=true") && exchange.head.contains("last-event-id: 3"));
         let mut events = exchange.begin().await;
         events.send("4", &line(4).to_string()).await;
     };
