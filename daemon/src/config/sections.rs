@@ -134,7 +134,7 @@ section! {
     /// `[store]`: the databases.
     Store {
         /// Threads that commit; tenants are spread over them.
-        committer_threads: usize = "committer-threads", 2, 1..=64;
+        committer_threads: usize = "committer-threads", 4, 1..=64;
         /// Write closures in one transaction.
         batch_limit: usize = "batch-limit", 128, 1..=4_096;
         /// Write closures waiting in one lane of a tenant.

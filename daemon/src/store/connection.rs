@@ -141,11 +141,6 @@ fn settle_in(connection: &Connection, purpose: Use, sizes: Sizes) -> rusqlite::R
     }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     set(connection, "busy_timeout", BUSY_MS)?;
-    if purpose != Use::Read {
-        // Works only before the first table; harmless afterwards.
-        set(connection, "auto_vacuum", 2)?;
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    }
     set(connection, "cell_size_check", 1)?;
     set(connection, "mmap_size", 0)?;
     set(connection, "synchronous", 2)?;
@@ -161,6 +156,13 @@ fn settle_in(connection: &Connection, purpose: Use, sizes: Sizes) -> rusqlite::R
         set(connection, "query_only", 1)?;
     }
     Ok(())
+}
+
+/// Gives an empty file the properties that are kept in the file itself. Not part of opening: a file that turns out
+/// to be somebody else's must not be changed by looking at it.
+pub(super) fn found(connection: &Connection) -> rusqlite::Result<()> {
+    set(connection, "auto_vacuum", 2)?;
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
 }
 
 /// Sets a pragma, whether or not it answers with a row.

@@ -60,7 +60,9 @@ pub(super) fn apply(path: &Path, steps: &[Step], sizes: Sizes, now: i64) -> Resu
     if present == steps.len() {
         return Ok(());
     }
-    if present > 0 {
+    if present == 0 {
+        connection::found(&connection).map_err(|error| fault::sql("make a database", error))?;
+    } else {
         snapshot(&connection, path, present + 1)?;
     }
     for (number, step) in (1..).zip(steps).skip(present) {

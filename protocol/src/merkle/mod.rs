@@ -5,6 +5,8 @@
 
 pub mod note;
 pub mod record;
+#[cfg(test)]
+mod tests;
 
 use ring::digest::{Context, SHA256, digest};
 

@@ -5,7 +5,8 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::file::File;
 use crate::clock::{Clock, Moment};
@@ -16,7 +17,11 @@ pub(in crate::store) struct Schedule {
     /// The machine's clock: gathering a batch takes real time even where a test stops the wall clock.
     clock: Clock,
     state: Mutex<State>,
+    /// Where the idle threads sleep, but for the one that watches the clock.
     wake: Condvar,
+    watch: Condvar,
+    /// The same as in the state, to be asked on every write.
+    stopped: AtomicBool,
 }
 
 #[derive(Default)]
@@ -25,8 +30,9 @@ struct State {
     later: BinaryHeap<Reverse<Later>>,
     /// Counts the files put off, to keep those of one moment in order.
     count: u64,
+    /// Idle threads that do not watch the clock.
     sleeping: usize,
-    /// Whether one of the sleeping threads watches the clock.
+    /// Whether an idle thread watches the clock.
     watched: bool,
     stopped: bool,
     /// Threads that have not ended.
@@ -63,7 +69,13 @@ impl Schedule {
     /// A schedule for so many threads.
     pub(in crate::store) fn new(threads: usize) -> Self {
         let state = State { threads, ..State::default() };
-        Self { clock: Clock::system(), state: Mutex::new(state), wake: Condvar::new() }
+        Self {
+            clock: Clock::system(),
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            watch: Condvar::new(),
+            stopped: AtomicBool::new(false),
+        }
     }
 
     /// Now, on the clock that the schedule goes by.
@@ -80,21 +92,31 @@ impl Schedule {
         }
         if due <= now || state.stopped {
             state.ready.push_back(file);
-        } else {
-            state.count += 1;
-            let count = state.count;
-            let first = state.later.peek().is_none_or(|Reverse(first)| due < first.due);
-            state.later.push(Reverse(Later { due, count, file }));
-            // The watcher sleeps until an earlier or the same moment: it need not be told.
-            if state.watched && !first {
-                return true;
-            }
+            self.rouse(state);
+            return true;
         }
-        if state.sleeping > 0 {
+        state.count += 1;
+        let count = state.count;
+        let first = state.later.peek().is_none_or(|Reverse(first)| due < first.due);
+        state.later.push(Reverse(Later { due, count, file }));
+        if !state.watched {
+            self.rouse(state);
+        } else if first {
             drop(state);
-            self.wake.notify_one();
+            self.watch.notify_one();
         }
         true
+    }
+
+    /// Wakes one idle thread, the watching one last; after the lock is free, or it would only run into it.
+    fn rouse(&self, state: MutexGuard<'_, State>) {
+        let (sleeping, watched) = (state.sleeping > 0, state.watched);
+        drop(state);
+        if sleeping {
+            self.wake.notify_one();
+        } else if watched {
+            self.watch.notify_one();
+        }
     }
 
     /// The next file to serve; waits for one. `None` when the store stops and nothing is left.
@@ -104,10 +126,8 @@ impl Schedule {
             let now = self.clock.instant();
             state.promote(now);
             if let Some(file) = state.ready.pop_front() {
-                let more = !state.ready.is_empty() || (!state.watched && !state.later.is_empty());
-                if more && state.sleeping > 0 {
-                    drop(state);
-                    self.wake.notify_one();
+                if !state.ready.is_empty() || (!state.watched && !state.later.is_empty()) {
+                    self.rouse(state);
                 }
                 return Some(file);
             }
@@ -115,24 +135,28 @@ impl Schedule {
                 return None;
             }
             let due = state.later.peek().map(|Reverse(first)| first.due);
-            state.sleeping += 1;
             match due {
                 Some(due) if !state.watched => {
                     state.watched = true;
-                    let waited = self.wake.wait_timeout(state, due.since(now));
+                    let waited = self.watch.wait_timeout(state, due.since(now));
                     state = waited.unwrap_or_else(PoisonError::into_inner).0;
                     state.watched = false;
                 }
-                _ => state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+                _ => {
+                    state.sleeping += 1;
+                    state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state.sleeping -= 1;
+                }
             }
-            state.sleeping -= 1;
         }
     }
 
     /// Serves what is waiting without delay, then lets the threads end.
     pub(in crate::store) fn stop(&self) {
         locked(&self.state).stopped = true;
+        self.stopped.store(true, Ordering::Release);
         self.wake.notify_all();
+        self.watch.notify_all();
     }
 
     /// Notes that a thread ends; true for the last one.
@@ -144,7 +168,7 @@ impl Schedule {
 
     /// Whether the store stops.
     pub(in crate::store) fn is_stopped(&self) -> bool {
-        locked(&self.state).stopped
+        self.stopped.load(Ordering::Acquire)
     }
 }
 

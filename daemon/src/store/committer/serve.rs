@@ -68,9 +68,9 @@ fn serve(shared: &Shared, file: &FileRef, seat: &mut Seat) -> Option<std::time::
             Part::Committed { works, hooks } => acknowledge(works, hooks),
             Part::Lost { works, code, error } => {
                 tracing::warn!(file = %file.path.display(), %code, cause = %error.operator_line(), "a batch was lost");
-                if code == ErrorCode::StoreCorrupt {
-                    refuse(works, ErrorCode::TenantQuarantined);
+                if code == ErrorCode::StoreCorrupt && file.name != Name::Control {
                     quarantine(shared, file, seat);
+                    refuse(works, ErrorCode::TenantQuarantined);
                 } else {
                     refuse(works, code);
                 }
@@ -178,35 +178,43 @@ fn conclude(
     verdict: Verdict,
 ) -> Option<std::time::Duration> {
     let Seat::Fenced(unresolved) = seat else { return None };
-    let healed = match verdict {
+    match verdict {
         Verdict::Landed(writer, works, hooks) => {
+            heal(shared, file, seat, writer);
             acknowledge(works, hooks);
-            Some(writer)
+            None
         }
         Verdict::Undone(writer, works, code) => {
-            for work in works {
-                work.refuse(unresolved.refusal(code));
+            let refusals = works.into_iter().map(|work| (work, unresolved.refusal(code))).collect::<Vec<_>>();
+            let pause = writer.is_none().then(|| unresolved.next_pause());
+            match writer {
+                Some(writer) => heal(shared, file, seat, writer),
+                None => file.set_open(Opening::Closed),
             }
-            writer
+            for (work, error) in refusals {
+                work.refuse(error);
+            }
+            pause
+        }
+        Verdict::Unknown(error) if error.code() == ErrorCode::StoreCorrupt => {
+            let works = unresolved.take_works();
+            quarantine(shared, file, seat);
+            refuse(works, ErrorCode::TenantQuarantined);
+            None
         }
         Verdict::Unknown(error) => {
             tracing::warn!(file = %file.path.display(), cause = %error.operator_line(), "the file is still fenced");
-            if error.code() == ErrorCode::StoreCorrupt {
-                refuse(unresolved.take_works(), ErrorCode::TenantQuarantined);
-                quarantine(shared, file, seat);
-                return None;
-            }
-            None
+            file.set_open(Opening::Closed);
+            Some(unresolved.next_pause())
         }
-    };
-    let Some(writer) = healed else {
-        file.set_open(Opening::Closed);
-        return Some(unresolved.next_pause());
-    };
+    }
+}
+
+/// The file takes writes again; before anybody is answered, so that whoever was answered finds it so.
+fn heal(shared: &Shared, file: &FileRef, seat: &mut Seat, writer: Writer) {
     *seat = Seat::Open(writer);
     file.set_condition(Condition::Healthy);
     shared.opened(file);
-    None
 }
 
 fn refuse_waiting(shared: &Shared, file: &FileRef, code: ErrorCode) {

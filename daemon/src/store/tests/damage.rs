@@ -10,8 +10,8 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::store::committer::fault_point::{self, Fault};
 use crate::store::control::tenants::{self, Tenant};
-use crate::store::tenant::secrets;
 use crate::store::tenant::keys::{self, DataKey};
+use crate::store::tenant::secrets;
 use crate::store::{Condition, Database, Lane, Store};
 
 fn add_key(version: u32) -> impl FnOnce(&crate::store::WriteTx) -> Result<()> + Send + 'static {
@@ -126,7 +126,10 @@ async fn a_damaged_file_is_set_aside_and_its_neighbour_does_not_notice() {
     let well = house.store.tenant(well_id).expect("there");
     let refused = sick.write(Lane::Api, add_key(2)).await.expect_err("damaged");
     assert_eq!(refused.code(), ErrorCode::TenantQuarantined);
-    assert_eq!(sick.read(|tx| secrets::get(tx, "A")).await.expect_err("damaged").code(), ErrorCode::TenantQuarantined);
+    assert_eq!(
+        sick.read(|tx| secrets::get(tx, "A")).await.expect_err("damaged").code(),
+        ErrorCode::TenantQuarantined
+    );
     well.write(Lane::Api, add_key(2)).await.expect("the neighbour works");
     assert_eq!(versions(&well).await, [1, 2]);
 
@@ -205,7 +208,8 @@ async fn a_read_that_takes_too_long_is_cut_off() {
     let tenant = house.tenant().await;
     let endless = tenant
         .read(|tx| {
-            let sql = "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n";
+            let sql =
+                "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n";
             Ok(tx.one(sql, [], |row| row.get::<_, i64>(0))?)
         })
         .await;

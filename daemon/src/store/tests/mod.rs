@@ -1,6 +1,10 @@
 //! The store's promises, one file a promise.
 
+mod auditing;
+mod damage;
 mod grouping;
+mod queues;
+mod settings;
 
 use std::time::Duration;
 
