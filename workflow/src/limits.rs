@@ -29,6 +29,8 @@ pub const MAX_TEMPLATE_PARTS: usize = 200;
 pub const MAX_EXPRESSIONS: usize = 5_000;
 /// Engine instructions and data that one evaluation may spend.
 pub const EXPRESSION_FUEL: u64 = 50_000;
+/// Values that the result of one expression may hold, and list items that one of our functions may look at.
+pub const MAX_RESULT_NODES: usize = 100_000;
 /// Bytes that one template may render to.
 pub const MAX_RENDERED_BYTES: usize = 4 * 1024 * 1024;
 /// Characters of a step id, an input name or a secret name.

@@ -200,8 +200,7 @@ steps:
     );
     assert_eq!(workflow.steps[0].secrets(), ["A", "B"]);
     assert_eq!(workflow.secrets(), ["A", "B", "C"]);
-    let manual = workflow.triggers.manual.as_ref().unwrap();
-    assert_eq!(serde_json::Value::Object(manual.defaults()), json!({ "a": null, "b": 2 }));
+    assert_eq!(workflow.default_inputs(), json!({ "a": null, "b": 2 }));
 }
 
 #[test]

@@ -43,6 +43,12 @@ pub struct Workflow {
 }
 
 impl Workflow {
+    /// What `inputs` is in a run that was not started by hand: the defaults; null without `on.manual`.
+    pub fn default_inputs(&self) -> serde_json::Value {
+        let manual = self.triggers.manual.as_ref();
+        manual.map_or(serde_json::Value::Null, |manual| serde_json::Value::Object(manual.defaults()))
+    }
+
     /// The step of that id.
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == id)

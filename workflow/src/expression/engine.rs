@@ -6,13 +6,13 @@
 
 use std::sync::{Arc, LazyLock};
 
-use minijinja::value::{Enumerator, Object};
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value as EngineValue};
+use minijinja::value::{Enumerator, Object, ValueKind};
+use minijinja::{Environment, ErrorKind, State, UndefinedBehavior, Value as EngineValue};
 use serde_json::Value;
 
 use super::path::{Found, Path, Scope};
 use super::scan::Scanned;
-use crate::limits::EXPRESSION_FUEL;
+use crate::limits::{EXPRESSION_FUEL, MAX_DEPTH, MAX_RENDERED_BYTES, MAX_RESULT_NODES};
 
 /// A compiled expression and the paths behind its slots.
 #[derive(Debug)]
@@ -23,6 +23,9 @@ pub(crate) struct Program {
 
 /// What stands before a slot's number in the engine's text. No name of the language begins with it.
 pub(crate) const SLOT: &str = "__p";
+
+/// The filter that lets only numbers pass. Like [`SLOT`], no name of the language.
+pub(crate) const NUMBER: &str = "__number";
 
 macro_rules! engine_words {
     ($environment:ident, $adder:ident, $module:path, $list:ident: $($name:literal = $function:ident),+ $(,)?) => {
@@ -84,11 +87,21 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
 });
 
 fn add_functions(environment: &mut Environment<'static>) {
-    environment.add_function("contains", |hay: EngineValue, needle: EngineValue| contains(&hay, &needle));
+    environment.add_filter(NUMBER, |value: EngineValue| match value.kind() {
+        ValueKind::Number => Ok(value),
+        other => Err(invalid(format!("only numbers can be multiplied, not a {other}"))),
+    });
+    environment.add_function("contains", |state: &State<'_, '_>, hay: EngineValue, needle: EngineValue| {
+        // Text contains only text; the engine's test pays for what it looks at.
+        if hay.as_str().is_some() && needle.as_str().is_none() {
+            return Ok(false);
+        }
+        minijinja::tests::is_in(state, &needle, &hay)
+    });
     environment.add_function("startsWith", |text: String, start: String| text.starts_with(&start));
     environment.add_function("endsWith", |text: String, end: String| text.ends_with(&end));
     environment.add_function("toJSON", |value: EngineValue| {
-        serde_json::to_string(&value).map_err(|error| invalid(format!("toJSON: {error}")))
+        from_engine(&value, &mut Budget::new()).map(|value| value.to_string()).map_err(invalid)
     });
     environment.add_function("fromJSON", |text: String| {
         serde_json::from_str::<Value>(&text)
@@ -97,15 +110,10 @@ fn add_functions(environment: &mut Environment<'static>) {
     });
 }
 
+const TOO_MUCH: &str = "the expression does too much work";
+
 fn invalid(message: String) -> minijinja::Error {
     minijinja::Error::new(ErrorKind::InvalidOperation, message)
-}
-
-fn contains(hay: &EngineValue, needle: &EngineValue) -> Result<bool, minijinja::Error> {
-    if let Some(text) = hay.as_str() {
-        return Ok(needle.as_str().is_some_and(|part| text.contains(part)));
-    }
-    Ok(hay.try_iter()?.any(|item| item == *needle))
 }
 
 /// The slots of one evaluation, filled before it begins.
@@ -140,7 +148,7 @@ impl Program {
 
     pub(crate) fn value(&self, scope: &Scope<'_>) -> Result<Value, String> {
         let value = self.run(scope)?;
-        serde_json::to_value(&value).map_err(|error| error.to_string())
+        from_engine(&value, &mut Budget::new())
     }
 
     pub(crate) fn truth(&self, scope: &Scope<'_>) -> Result<bool, String> {
@@ -170,7 +178,7 @@ impl Program {
         match error.kind() {
             ErrorKind::UndefinedError => self.not_there(scope),
             ErrorKind::InvalidOperation if said(error).contains("undefined") => self.not_there(scope),
-            ErrorKind::OutOfFuel => "the expression does too much work".to_owned(),
+            ErrorKind::OutOfFuel => TOO_MUCH.to_owned(),
             _ => said(error),
         }
     }
@@ -214,4 +222,54 @@ fn into_engine(value: &Value) -> EngineValue {
             EngineValue::from_pairs(fields.iter().map(|(key, value)| (key.as_str(), into_engine(value))))
         }
     }
+}
+
+/// How much of a result may still be built. Fuel pays for what the engine does, but lists such as `[1] * 1000` are
+/// made lazily, so walking the result is where their size shows.
+struct Budget {
+    nodes: usize,
+    bytes: usize,
+    depth: usize,
+}
+
+impl Budget {
+    const fn new() -> Self {
+        Self { nodes: MAX_RESULT_NODES, bytes: MAX_RENDERED_BYTES, depth: RESULT_DEPTH }
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), String> {
+        self.nodes = self.nodes.checked_sub(1).ok_or(TOO_MUCH)?;
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(TOO_MUCH)?;
+        Ok(())
+    }
+}
+
+/// How deep a result may be nested: what a JSON parser accepts (128), and what an expression can add to it.
+const RESULT_DEPTH: usize = 128 + MAX_DEPTH;
+
+/// A value of the engine as JSON.
+fn from_engine(value: &EngineValue, budget: &mut Budget) -> Result<Value, String> {
+    budget.spend(value.as_str().map_or(1, str::len))?;
+    budget.depth = budget.depth.checked_sub(1).ok_or("the value is nested too deep")?;
+    let walk = |error: minijinja::Error| said(&error);
+    let json = match value.kind() {
+        ValueKind::Undefined => return Err("a part of the value does not exist".to_owned()),
+        ValueKind::Seq | ValueKind::Iterable => {
+            let items = value.try_iter().map_err(walk)?;
+            Value::Array(items.map(|item| from_engine(&item, budget)).collect::<Result<_, _>>()?)
+        }
+        ValueKind::Map => {
+            let mut fields = serde_json::Map::new();
+            for key in value.try_iter().map_err(walk)? {
+                let field = from_engine(&value.get_item(&key).map_err(walk)?, budget)?;
+                let name = key.as_str().map_or_else(|| key.to_string(), ToOwned::to_owned);
+                budget.spend(name.len())?;
+                fields.insert(name, field);
+            }
+            Value::Object(fields)
+        }
+        _ => serde_json::to_value(value).map_err(|error| error.to_string())?,
+    };
+    budget.depth += 1;
+    Ok(json)
 }

@@ -5,7 +5,7 @@
 //! Nothing is evaluated here. Unknown names, filters and functions are found here, because the engine would
 //! find them only when it runs.
 
-use super::engine::{FUNCTIONS, SLOT, filters, tests};
+use super::engine::{FUNCTIONS, NUMBER, SLOT, filters, tests};
 use super::path::{Path, Segment, Status};
 use crate::context::Root;
 use crate::limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_OPERATIONS};
@@ -67,6 +67,8 @@ struct Scanner<'s> {
     last: Last,
     operations: usize,
     depth: usize,
+    /// The depths at which the right side of a `*` is open.
+    factors: Vec<usize>,
     out: Scanned,
 }
 
@@ -74,7 +76,8 @@ struct Scanner<'s> {
 pub(crate) fn scan(source: &str) -> Scanned {
     let out =
         Scanned { translated: String::with_capacity(source.len()), paths: Vec::new(), problems: Vec::new() };
-    let mut scanner = Scanner { source, at: 0, last: Last::Other, operations: 0, depth: 0, out };
+    let mut scanner =
+        Scanner { source, at: 0, last: Last::Other, operations: 0, depth: 0, factors: Vec::new(), out };
     if source.trim().is_empty() {
         scanner.problem(0, ProblemKind::Syntax("the expression is empty".to_owned()));
     } else if source.len() > MAX_EXPRESSION_BYTES {
@@ -82,6 +85,7 @@ pub(crate) fn scan(source: &str) -> Scanned {
         scanner.problem(0, ProblemKind::Syntax(message));
     } else {
         while let Some(next) = scanner.peek() {
+            scanner.end_factor(next);
             scanner.token(next);
             if scanner.operations > MAX_EXPRESSION_OPERATIONS {
                 let message = format!("the expression has more than {MAX_EXPRESSION_OPERATIONS} operations");
@@ -95,6 +99,7 @@ pub(crate) fn scan(source: &str) -> Scanned {
             }
         }
     }
+    scanner.end_factor(')');
     let mut out = scanner.out;
     if out.only_path().is_none() {
         let inside = out.paths.iter().find_map(Path::secret).map(ToOwned::to_owned);
@@ -161,7 +166,49 @@ impl<'s> Scanner<'s> {
         self.last = Last::Value;
     }
 
+    /// The engine would repeat a list that is multiplied, lazily, and then walk it where no fuel pays for it. So both
+    /// sides of a `*` go through a filter that lets only numbers pass: the left one here, at the operator, the right
+    /// one in [`Self::end_factor`].
+    fn product(&mut self) {
+        self.out.translated.push('|');
+        self.out.translated.push_str(NUMBER);
+        self.out.translated.push(' ');
+        self.copy(1);
+        self.operations += 1;
+        self.last = Last::Other;
+        self.factors.push(self.depth);
+    }
+
+    /// Ends the right side of a `*` if the next token does not belong to it any more.
+    fn end_factor(&mut self, next: char) {
+        let ends = match next {
+            '+' | '-' | '*' | '/' | '%' | '~' | '=' | '!' | '<' | '>' | ',' | ':' | ')' | ']' | '}' => true,
+            letter if starts_name(letter) => {
+                let rest = self.rest();
+                let length = rest.find(|letter| !in_name(letter)).unwrap_or(rest.len());
+                let word = rest.get(..length).unwrap_or_default();
+                matches!(word, "and" | "or" | "not" | "in" | "is" | "if" | "else")
+            }
+            _ => false,
+        };
+        if ends && self.last == Last::Value && self.factors.last() == Some(&self.depth) {
+            self.factors.pop();
+            self.out.translated.push('|');
+            self.out.translated.push_str(NUMBER);
+            self.out.translated.push(' ');
+        }
+    }
+
     fn operator(&mut self, other: char) {
+        if let Some(double) = ["**", "//"].iter().find(|double| self.rest().starts_with(**double)) {
+            self.copy(double.len());
+            self.operations += 1;
+            self.last = Last::Other;
+            return;
+        }
+        if other == '*' && self.last == Last::Value {
+            return self.product();
+        }
         let habit = [("&&", "and"), ("||", "or"), ("===", "==")]
             .iter()
             .find(|(wrong, _)| self.rest().starts_with(wrong))
@@ -363,7 +410,8 @@ impl<'s> Scanner<'s> {
             }
         }
         let named = matches!(segments.first(), Some(Segment::Key(_)));
-        if !named && (root == Root::Secrets || (root == Root::Steps && self.rest().starts_with('['))) {
+        let dynamic = !segments.is_empty() || self.rest().starts_with('[');
+        if !named && (root == Root::Secrets || (root == Root::Steps && dynamic)) {
             self.problem(start, ProblemKind::Unnamed(root));
         }
         self.slot(Path::Data { root, segments: segments.into() });
