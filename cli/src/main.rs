@@ -23,6 +23,10 @@ use clap::Parser;
 use invocation::Invocation;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "server")]
+    if let Some(code) = commands::runner::at_once() {
+        return code;
+    }
     let Invocation { global, command } = Invocation::parse();
     let output = global.output();
     match command.run(&global, output) {

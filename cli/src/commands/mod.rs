@@ -21,7 +21,7 @@ mod notification;
 mod queue;
 mod run;
 #[cfg(feature = "server")]
-mod runner;
+pub(crate) mod runner;
 mod secret;
 #[cfg(feature = "server")]
 mod started;

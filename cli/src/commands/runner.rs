@@ -24,3 +24,17 @@ impl Runner {
         Ok(tenantry_runner::main(mode))
     }
 }
+
+/// Plays a part that the runner gave itself, without building the whole command line first: this happens once a
+/// script, and the command line is the larger half of such a start.
+pub(crate) fn at_once() -> Option<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    if words.next()? != "runner" {
+        return None;
+    }
+    match Mode::parse(words).ok()? {
+        // Started by a person or by the daemon: options and help are theirs.
+        Mode::Serve => None,
+        mode => Some(tenantry_runner::main(mode)),
+    }
+}
