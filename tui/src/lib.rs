@@ -56,7 +56,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum TuiError {
     /// Input or output is no terminal.
-    #[error("the dashboard needs a terminal for input and output; use `tenantry status` in scripts")]
+    #[error("the dashboard needs a terminal for input and output")]
     NoTerminal,
     /// The terminal is gone. Print nothing more: there is nobody to read it. The customary exit code is 129.
     #[error("the terminal is gone")]

@@ -16,11 +16,22 @@ pub fn text(area: Rect, buf: &mut Buffer, text: &str, style: Style) {
     line(area, buf, &Line::from(Span::styled(fit(text, area.width), style)));
 }
 
-/// Draws a line on the first line of the area. Its texts must have come through [`span`].
+/// Draws a line on the first line of the area, with a mark where it was cut. Its texts must have come through [`span`].
 pub fn line(area: Rect, buf: &mut Buffer, line: &Line<'_>) {
     let area = area.intersection(buf.area);
-    if !area.is_empty() {
-        buf.set_line(area.x, area.y, line, area.width);
+    if area.is_empty() {
+        return;
+    }
+    buf.set_line(area.x, area.y, line, area.width);
+    // Spaces at the end are nothing that was cut.
+    let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
+    if Span::raw(text.trim_end()).width() > usize::from(area.width) {
+        let last = area.right() - 1;
+        // Half of a wide character must not stay beside the mark.
+        if last > area.x && Span::raw(buf[(last - 1, area.y)].symbol()).width() > 1 {
+            buf[(last - 1, area.y)].set_symbol(" ");
+        }
+        buf[(last, area.y)].set_symbol("…");
     }
 }
 
@@ -127,6 +138,28 @@ mod tests {
         assert_eq!(fit("世界", 4), "世界");
         assert_eq!(fit("a\tb\u{1b}[31m", 20), "a  b\\u{1b}[31m");
         assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn a_line_is_marked_where_it_was_cut() {
+        let area = Rect::new(0, 0, 6, 1);
+        for (text, drawn) in [
+            ("abcdef", "abcdef"),
+            ("abcdefg", "abcde…"),
+            ("a世世世", "a世世…"),
+            ("ab世世x", "ab世 …"),
+            ("abcde  ", "abcde "),
+        ] {
+            let mut buf = Buffer::empty(area);
+            line(area, &mut buf, &Line::from(text));
+            let mut wide = false;
+            let cells = buf.content().iter().filter(|cell| {
+                let covered = std::mem::take(&mut wide);
+                wide = Span::raw(cell.symbol()).width() > 1;
+                !covered
+            });
+            assert_eq!(cells.map(ratatui::buffer::Cell::symbol).collect::<String>(), drawn);
+        }
     }
 
     #[test]
