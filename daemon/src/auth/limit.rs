@@ -233,6 +233,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const RATE: Rate = Rate { count: 2, per: Duration::from_secs(1), burst: 4 };
@@ -292,6 +294,33 @@ mod tests {
         clock.advance(60_000);
         limiter.sweep();
         assert!(limiter.is_empty());
+    }
+
+    proptest! {
+        /// Whatever the pattern of requests: no more than the burst and the rate allow, and a refusal is never longer
+        /// than it has to be.
+        #[test]
+        fn no_pattern_beats_the_rate(pauses in prop::collection::vec(0_u64..2_000, 1..200), count in 1_u32..20, burst in 1_u32..20) {
+            let clock = Clock::manual(0);
+            let rate = Rate { count, per: Duration::from_secs(1), burst };
+            let limiter = Limiter::new(rate, 10, &clock);
+            let (mut elapsed_ms, mut passed) = (0, 0);
+            for pause in pauses {
+                clock.advance(pause);
+                elapsed_ms += pause;
+                match limiter.check(&1) {
+                    Ok(standing) => {
+                        passed += 1;
+                        prop_assert!(standing.remaining < burst);
+                    }
+                    Err(limited) => prop_assert!(limited.retry_after_s == 1, "one is due within a second"),
+                }
+                let allowed = u64::from(burst) + elapsed_ms * u64::from(count) / 1_000;
+                prop_assert!(passed <= allowed, "{} of {}", passed, allowed);
+            }
+            clock.advance(1_000);
+            prop_assert!(limiter.check(&1).is_ok(), "after a second one more passes");
+        }
     }
 
     #[test]

@@ -142,3 +142,32 @@ async fn a_panic_in_a_thread_is_counted_and_does_not_hold_up_the_drain() {
     assert!(supervisor.drain(Duration::from_secs(5)).await.is_complete());
     assert_eq!(supervisor.panics(), 1);
 }
+
+/// Connections come, panic, are aborted and end while the drain has begun; none is lost and none is counted twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_storm_of_tasks_leaves_nothing_behind() {
+    const TASKS: u64 = 2_000;
+    let supervisor = Supervisor::new(Clock::system());
+    let storm = supervisor.group();
+    let starter = storm.clone();
+    let started = supervisor.spawn_once("storm", async move {
+        for number in 0..TASKS {
+            let stop = starter.stop().clone();
+            let task = starter.spawn_once("connection", async move {
+                assert!(number % 4 != 0, "every fourth");
+                stop.cancelled().await;
+            });
+            if number % 4 == 1 {
+                task.abort();
+            }
+            if number == TASKS / 2 {
+                starter.stop().cancel();
+            }
+        }
+    });
+    started.join().await.expect("all are started");
+    assert!(storm.drain(Duration::from_secs(30)).await.is_complete());
+    assert_eq!(storm.running(), []);
+    assert_eq!(supervisor.panics(), TASKS / 4);
+    assert!(supervisor.drain(Duration::from_secs(30)).await.is_complete());
+}

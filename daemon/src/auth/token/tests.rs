@@ -228,6 +228,29 @@ fn a_rotated_key_verifies_until_it_retires_and_signs_no_more() {
     assert!(fresh.verify(&old).is_err());
 }
 
+/// Logins and requests go on while keys are replaced: a fresh token is always good.
+#[test]
+fn a_rotation_disturbs_nobody() {
+    let house = house();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..60 {
+                    let token = house.issue();
+                    assert_eq!(house.refusal(&token), None);
+                    assert_eq!(house.refusal(&token), None);
+                }
+            });
+        }
+        scope.spawn(|| {
+            // At most two keys retire at once; the third pushes the first out, as its time has passed by then.
+            for _ in 0..2 {
+                house.ring.rotate(SigningKey::generate(START).expect("random bytes"), START + 605_000);
+            }
+        });
+    });
+}
+
 #[test]
 fn a_stored_key_signs_the_same_after_a_restart() {
     let house = house();
