@@ -35,6 +35,7 @@ mod workflow;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::failure::{Ended, Failure, Local};
@@ -135,17 +136,33 @@ impl Command {
     }
 }
 
-/// Runs a command to its end or to Ctrl-C. What the command holds is dropped, and so undone, in both cases.
+/// Runs a command to its end or to Ctrl-C (or whatever else tells a process to go). What the command holds is dropped,
+/// and so undone, in both cases.
 fn drive(command: impl Future<Output = Ended>) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::local(Local::File, format!("cannot start: {error}")))?;
     let ended = runtime.block_on(async {
         tokio::select! {
             ended = command => ended,
-            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+            () = told_to_go() => Ok(Exit::Interrupted),
         }
     });
     // A thread that still waits for a line from the terminal must not hold the process.
     runtime.shutdown_background();
     ended
+}
+
+/// Comes true when the process is told to go. Where a signal cannot be listened to, it keeps its usual effect.
+async fn told_to_go() {
+    let come = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = come(SignalKind::interrupt()) => {}
+        () = come(SignalKind::terminate()) => {}
+        () = come(SignalKind::hangup()) => {}
+    }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod files;
+mod graph;
 mod view;
 
 use std::path::PathBuf;
@@ -46,6 +47,15 @@ Examples:
         /// Files, folders, or - for standard input
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
+    },
+    /// Show offline in which order a workflow's steps run, and which secrets and channels it needs
+    #[command(after_help = "\
+Examples:
+  tenantry workflow graph hello.yaml
+  tenantry workflow graph hello.yaml -o json | jq -r '.secrets[]'")]
+    Graph {
+        /// The file, or - for standard input
+        path: PathBuf,
     },
     /// Apply workflow files: create, or add a revision where the text has changed
     #[command(after_help = "\
@@ -155,6 +165,7 @@ impl Workflow {
         let output = session.output;
         match self.verb {
             Verb::Check { paths } => return check::check(output, &paths),
+            Verb::Graph { path } => return graph::graph(output, &path),
             Verb::Schema => output.json(&tenantry_workflow::schema(), true)?,
             Verb::Apply { paths, dry_run } => apply(session, &paths, dry_run).await?,
             Verb::List { paging } => {
