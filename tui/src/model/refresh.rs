@@ -2,13 +2,16 @@
 
 /// At most one read begins within this time; milliseconds.
 pub const INTERVAL_MS: i64 = 1_000;
+/// A change seldom comes alone: a read waits this long for the others; milliseconds.
+pub const GATHER_MS: i64 = 150;
 /// The longest wait between two reads that fail; milliseconds.
 pub const RETRY_LIMIT_MS: i64 = 30_000;
 
 /// The state of one kind of read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refresh {
-    wanted: bool,
+    /// Since when.
+    wanted: Option<i64>,
     in_flight: bool,
     began_at: Option<i64>,
     succeeded_at: Option<i64>,
@@ -17,13 +20,13 @@ pub struct Refresh {
 
 impl Refresh {
     /// What is shown may be out of date.
-    pub fn want(&mut self) {
-        self.wanted = true;
+    pub fn want(&mut self, now: i64) {
+        self.wanted.get_or_insert(now);
     }
 
     /// As [`Refresh::want`], and without waiting: a person asked.
     pub fn want_now(&mut self) {
-        self.wanted = true;
+        self.wanted = Some(i64::MIN);
         self.began_at = None;
     }
 
@@ -31,7 +34,7 @@ impl Refresh {
     pub fn begin(&mut self, now: i64) -> bool {
         let due = self.due(now).is_some_and(|at| at <= now);
         if due {
-            self.wanted = false;
+            self.wanted = None;
             self.in_flight = true;
             self.began_at = Some(now);
         }
@@ -40,11 +43,11 @@ impl Refresh {
 
     /// When a read is to begin; `None` if none is wanted or one is under way. Unix milliseconds.
     pub fn due(&self, now: i64) -> Option<i64> {
-        if !self.wanted || self.in_flight {
-            return None;
-        }
-        // A clock that was set back must not put the next read off by more than the interval.
-        Some(self.began_at.map_or(now, |began| began.min(now) + self.interval()))
+        let wanted = self.wanted.filter(|_| !self.in_flight)?;
+        // A clock that was set back must not put the next read off by more than the waits.
+        let gathered = wanted.min(now).saturating_add(GATHER_MS);
+        let rested = self.began_at.map_or(i64::MIN, |began| began.min(now).saturating_add(self.interval()));
+        Some(gathered.max(rested))
     }
 
     /// The read under way succeeded.
@@ -57,7 +60,7 @@ impl Refresh {
     /// The read under way failed: it is wanted again.
     pub fn failed(&mut self) {
         self.in_flight = false;
-        self.wanted = true;
+        self.wanted = Some(i64::MIN);
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -84,24 +87,26 @@ mod tests {
     fn reads_are_coalesced() {
         let mut refresh = Refresh::default();
         assert_eq!(refresh.due(0), None);
-        refresh.want();
-        assert!(refresh.begin(10_000));
-        refresh.want();
-        assert!(!refresh.begin(10_001), "one at a time");
-        refresh.succeeded(10_002);
-        assert!(!refresh.begin(10_999));
-        assert_eq!(refresh.due(10_999), Some(11_000));
-        assert!(refresh.begin(11_000));
-        refresh.succeeded(11_001);
-        assert_eq!(refresh.due(11_001), None, "nothing is wanted: nobody is woken");
+        refresh.want(10_000);
+        refresh.want(10_100);
+        assert!(!refresh.begin(10_149), "others may follow");
+        assert!(refresh.begin(10_150));
+        refresh.want(10_151);
+        assert!(!refresh.begin(10_500), "one at a time");
+        refresh.succeeded(10_500);
+        assert!(!refresh.begin(11_149));
+        assert_eq!(refresh.due(11_149), Some(11_150));
+        assert!(refresh.begin(11_150));
+        refresh.succeeded(11_151);
+        assert_eq!(refresh.due(11_151), None, "nothing is wanted: nobody is woken");
     }
 
     #[test]
     fn failures_wait_longer_up_to_a_limit() {
         let mut refresh = Refresh::default();
+        refresh.want_now();
         let mut now = 0;
         for wait in [2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
-            refresh.want();
             assert!(refresh.begin(now));
             refresh.failed();
             assert_eq!(refresh.due(now), Some(now + wait));
@@ -114,10 +119,10 @@ mod tests {
     #[test]
     fn a_clock_set_back_does_not_stop_reads() {
         let mut refresh = Refresh::default();
-        refresh.want();
+        refresh.want_now();
         assert!(refresh.begin(1_000_000));
         refresh.succeeded(1_000_000);
-        refresh.want();
+        refresh.want(1_000_000);
         assert_eq!(refresh.due(5_000), Some(6_000));
     }
 }

@@ -70,7 +70,8 @@ fn a_burst_of_changes_is_one_read_a_second() {
 fn a_gap_reads_the_runs_again() {
     let mut model = model(overview());
     let gap = FeedItem { at: NOW, tenant: None, change: Change::Gap { dropped: 9 } };
-    let effects = update(&mut model, NOW + 1_000, Message::Feed(gap));
+    update(&mut model, NOW + 1_000, Message::Feed(gap));
+    let effects = update(&mut model, NOW + 1_000 + refresh::GATHER_MS, Message::Clock);
     assert!(asks(&effects).iter().any(|request| matches!(request, Request::Runs { .. })));
     assert_eq!(model.lost_items, 9);
 }
@@ -249,13 +250,14 @@ fn dead_letters_are_read_again_when_their_number_changes() {
     let mut rows = tenants();
     rows[1].queues[1].dead = 9;
     let answer = Answer::Stats { host: None, tenants: rows };
-    let effects = update(&mut model, NOW + 2_000, Message::Answer(answer));
+    update(&mut model, NOW + 2_000, Message::Answer(answer));
+    let effects = update(&mut model, NOW + 2_000 + refresh::GATHER_MS, Message::Clock);
     assert!(
         matches!(asks(&effects)[..], [.., Request::Dead { tenants }] if tenants.len() == 2),
         "{effects:?}"
     );
     let effects =
-        update(&mut model, NOW + 2_100, Message::Failed { read: Read::Dead, trouble: unreachable() });
+        update(&mut model, NOW + 2_200, Message::Failed { read: Read::Dead, trouble: unreachable() });
     assert_eq!(effects, []);
     assert!(model.wake_at().is_some(), "it is tried again");
 }

@@ -92,17 +92,17 @@ fn link(model: &mut Model, state: LinkState) -> Option<Effect> {
 
 /// Something changed at the daemon. Counters and queues may have: they are read again soon.
 fn feed(model: &mut Model, item: &FeedItem) {
-    model.stats_refresh.want();
+    model.stats_refresh.want(model.now);
     // A feed of one tenant need not repeat whose it is.
     let only = model.tenants.all().first().filter(|_| !model.sees_host()).map(|row| row.tenant);
     let tenant = item.tenant.or(only);
     match &item.change {
         Change::Gap { dropped } => {
             model.lost_items = model.lost_items.saturating_add(*dropped);
-            model.runs_refresh.want();
+            model.runs_refresh.want(model.now);
             want_dead(model);
             if let Some(run) = &mut model.run {
-                run.refresh.want();
+                run.refresh.want(model.now);
             }
         }
         Change::Run { run, workflow, state, error } => {
@@ -130,14 +130,14 @@ fn feed(model: &mut Model, item: &FeedItem) {
 /// The dead letters that are shown may have changed.
 fn want_dead(model: &mut Model) {
     if let Some(dead) = &mut model.dead {
-        dead.refresh.want();
+        dead.refresh.want(model.now);
     }
 }
 
 /// The open run changed.
 fn touch(model: &mut Model, id: tenantry_protocol::id::RunId) {
     if let Some(run) = model.run.as_mut().filter(|run| run.id == id) {
-        run.refresh.want();
+        run.refresh.want(model.now);
     }
 }
 
