@@ -38,11 +38,10 @@ pub mod field {
     pub const TASK: &str = "task";
 }
 
-/// Starts the telemetry of this process. `filter` (from the environment) replaces the configured level.
-pub fn start(settings: &Telemetry, filter: Option<&str>) -> Result<()> {
-    let filter = filter.unwrap_or(&settings.level);
-    let filter = EnvFilter::builder().parse(filter).map_err(|error| {
-        Error::new(ErrorCode::ConfigInvalid, format!("telemetry.level {filter:?} is not a filter"))
+/// Starts the telemetry of this process, once.
+pub fn init(settings: &Telemetry) -> Result<()> {
+    let filter = EnvFilter::builder().parse(&settings.level).map_err(|error| {
+        Error::new(ErrorCode::ConfigInvalid, format!("telemetry.level {:?} is not a filter", settings.level))
             .with_hint(
                 "write a level (error, warn, info, debug, trace) or `info,tenantry_daemon::store=debug`",
             )
@@ -220,7 +219,7 @@ mod tests {
     #[test]
     fn a_filter_that_is_none_is_refused_with_the_key() {
         let settings = Telemetry { level: "=loud=".to_owned(), format: Format::Json };
-        let error = start(&settings, None).expect_err("no filter");
+        let error = init(&settings).expect_err("no filter");
         assert_eq!(error.code(), ErrorCode::ConfigInvalid);
         assert!(error.detail().contains("telemetry.level"), "{error}");
     }

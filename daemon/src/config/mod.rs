@@ -49,7 +49,7 @@ impl Config {
     /// Loads `tenantry.toml` and finds the folders. A file that was named must exist; the default place may be empty.
     pub fn load(environment: &Environment, overrides: &Overrides) -> Result<Loaded> {
         let (path, named) = folders::config_file(environment, overrides);
-        let config = match std::fs::read_to_string(&path) {
+        let mut config = match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text, &path.to_string_lossy())?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Self::default(),
             Err(error) => {
@@ -57,6 +57,9 @@ impl Config {
                 return Err(Error::new(ErrorCode::ConfigInvalid, detail).with_source(error));
             }
         };
+        if let Some(filter) = &environment.log {
+            config.telemetry.level.clone_from(filter);
+        }
         let folders = Folders::find(&config.paths, environment, overrides, &path);
         Ok(Loaded { config, folders })
     }

@@ -167,6 +167,9 @@ fn a_named_file_must_exist_and_the_usual_one_may_be_absent() {
     let environment = Environment { xdg_config: Some(folder.path().to_owned()), ..Environment::default() };
     let loaded = Config::load(&environment, &Overrides::default()).expect("defaults");
     assert_eq!(loaded.config, Config::default());
+    let loud = Environment { log: Some("debug".to_owned()), ..environment.clone() };
+    let loaded = Config::load(&loud, &Overrides::default()).expect("defaults");
+    assert_eq!(loaded.config.telemetry.level, "debug");
     let named = Overrides { config: Some(folder.path().join("absent.toml")), ..Overrides::default() };
     let error = Config::load(&environment, &named).expect_err("it is absent");
     assert!(error.detail().contains("absent.toml"), "{error}");
