@@ -18,8 +18,8 @@ pub const MAX_WEBHOOKS: usize = 16;
 pub const MAX_ENTRIES: usize = 100;
 /// Bytes of one expression, without its delimiters.
 pub const MAX_EXPRESSION_BYTES: usize = 4 * 1024;
-/// Operators, brackets, calls and filters in one expression. The engine's compiler recurses once for each, and a
-/// stack that is full ends the process.
+/// Operators, brackets, calls and filters in one expression. The engine's compiler recurses once for each,
+/// and a stack that is full ends the process.
 pub const MAX_EXPRESSION_OPERATIONS: usize = 120;
 /// Nested brackets in one expression; each costs the engine's parser a dozen stack frames.
 pub const MAX_EXPRESSION_DEPTH: usize = 40;

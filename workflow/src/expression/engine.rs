@@ -224,8 +224,8 @@ fn into_engine(value: &Value) -> EngineValue {
     }
 }
 
-/// How much of a result may still be built. Fuel pays for what the engine does, but lists such as `[1] * 1000` are
-/// made lazily, so walking the result is where their size shows.
+/// How much of a result may still be built. Fuel pays for what the engine does, but lists such as `[1] *
+/// 1000` are made lazily, so walking the result is where their size shows.
 struct Budget {
     nodes: usize,
     bytes: usize,

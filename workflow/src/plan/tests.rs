@@ -221,7 +221,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn every_run_ends_and_no_step_is_lost(steps in steps(), order in proptest::collection::vec(any::<prop::sample::Index>(), 20)) {
+    fn every_run_ends_and_no_step_is_lost(
+        steps in steps(),
+        order in proptest::collection::vec(any::<prop::sample::Index>(), 20),
+    ) {
         let workflow = workflow(&text(&steps));
         let event = json!({ "body": { "amount": 5 } });
         let context = Context { event: &event, ..Context::default() };
@@ -265,7 +268,10 @@ proptest! {
     }
 
     #[test]
-    fn any_states_give_a_plan(steps in steps(), states in proptest::collection::vec(prop::sample::select(S::ALL), 0..12)) {
+    fn any_states_give_a_plan(
+        steps in steps(),
+        states in proptest::collection::vec(prop::sample::select(S::ALL), 0..12),
+    ) {
         let workflow = workflow(&text(&steps));
         let _unused: Plan = advance(&workflow, &states, &Context::default());
     }
