@@ -155,6 +155,7 @@ fn the_debian_package_is_complete_and_the_same_twice() {
         "./usr/lib/tmpfiles.d/tenantry.conf",
         "./etc/tenantry/tenantry.toml",
         "./usr/share/doc/tenantry/copyright",
+        "./usr/share/bash-completion/completions/tenantry",
     ] {
         assert!(listing.lines().any(|line| line.ends_with(path)), "{path} is missing:\n{listing}");
     }
