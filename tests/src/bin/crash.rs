@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn plan() -> io::Result<Plan> {
-    let mut plan = Plan { kills: 200, tenants: 8, rate: 40, seed: Random::seed_from_clock() };
+    let mut plan = Plan { kills: 200, tenants: 8, rate: 40, seed: Random::seed_of_this_run() };
     let usage = || io::Error::other("usage: crash [--kills N] [--tenants N] [--rate N] [--seed N]");
     let args: Vec<String> = std::env::args().skip(1).collect();
     for pair in args.chunks(2) {

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn options(args: &[&str]) -> io::Result<(u32, u32, u64)> {
-    let (mut cuts, mut commits, mut seed) = (20_000, 400, Random::seed_from_clock());
+    let (mut cuts, mut commits, mut seed) = (20_000, 400, Random::seed_of_this_run());
     let usage = || io::Error::other("usage: powercut [--cuts N] [--commits N] [--seed N]");
     for pair in args.chunks(2) {
         let [name, value] = pair else { return Err(usage()) };
