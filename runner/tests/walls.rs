@@ -184,6 +184,7 @@ fn no_privileges_and_no_files_come_along() {
         // `ls` itself has the folder open.
         assert_eq!(runner.output_of("ls /proc/self/fd"), "0\n1\n2\n3\n");
         assert_eq!(runner.output_of("umask"), "0077\n");
+        assert_eq!(runner.output_of("cat /proc/self/oom_score_adj"), "800\n");
     });
 }
 

@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_de
 use serde::{Deserialize, Serialize};
 
 use crate::outer::Failure;
+use crate::sandbox::call::FIRST_TO_GO;
 use crate::sandbox::wall;
 use crate::wire::{from_json, read_piece, write_piece};
 
@@ -41,6 +42,8 @@ pub(crate) const ERROR: u8 = b'e';
 /// Serves until standard input ends.
 pub(crate) fn work() -> Result<(), Failure> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // A service manager may have made the daemon the last to be killed, and that is inherited.
+    std::fs::write("/proc/self/oom_score_adj", FIRST_TO_GO).ok();
     let base = address_space()?;
     let hard = base.saturating_add(MEMORY_CEILING);
     set(Resource::As, hard, hard)?;

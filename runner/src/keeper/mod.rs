@@ -146,7 +146,7 @@ fn run(script: &Script, stdin: &[u8], cell: Cell, told: &OwnedFd, link: &mut Uni
             return Report::refused(format_args!("cannot start {}: {error}", script.shell.display()));
         }
     };
-    let mut measures = [0; 3];
+    let mut measures = [0; 4];
     let told = rustix::io::read(told, &mut measures).is_ok_and(|n| n == measures.len());
     let told = told.then(|| Told::from_bytes(measures));
     let Some(pid) = Pid::from_raw(child.id() as i32) else {

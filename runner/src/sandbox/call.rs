@@ -26,6 +26,8 @@ use super::{map_only_myself, myself, wall};
 
 /// Files one process of a call may have open.
 const OPEN_FILES: u64 = 256;
+/// How readily the kernel kills a process of a call when memory runs out, of 1000.
+pub(crate) const FIRST_TO_GO: &str = "800";
 /// Where programs put temporary files whatever TMPDIR says.
 const TMP: &str = "/tmp";
 
@@ -54,18 +56,20 @@ pub(crate) struct Told {
     pub(crate) own_user: bool,
     /// /tmp is a folder of its own.
     pub(crate) own_tmp: bool,
+    /// It is killed before the daemon when the machine runs out of memory.
+    pub(crate) first_to_go: bool,
 }
 
 impl Told {
     /// As it is sent.
-    pub(crate) fn to_bytes(self) -> [u8; 3] {
-        [self.landlock_abi as u8, u8::from(self.own_user), u8::from(self.own_tmp)]
+    pub(crate) fn to_bytes(self) -> [u8; 4] {
+        [self.landlock_abi as u8, u8::from(self.own_user), u8::from(self.own_tmp), u8::from(self.first_to_go)]
     }
 
     /// As it was received.
-    pub(crate) fn from_bytes(bytes: [u8; 3]) -> Self {
-        let [abi, user, tmp] = bytes;
-        Self { landlock_abi: u32::from(abi), own_user: user == 1, own_tmp: tmp == 1 }
+    pub(crate) fn from_bytes(bytes: [u8; 4]) -> Self {
+        let [abi, user, tmp, first] = bytes;
+        Self { landlock_abi: u32::from(abi), own_user: user == 1, own_tmp: tmp == 1, first_to_go: first == 1 }
     }
 }
 
@@ -87,7 +91,9 @@ impl Cell {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         umask(Mode::RWXG | Mode::RWXO);
         close_others_at_exec()?;
-        let mut told = Told { own_user: self.own_user()?, ..Told::default() };
+        // A service manager may have made the daemon the last to be killed, and that is inherited.
+        let first_to_go = fs::write("/proc/self/oom_score_adj", FIRST_TO_GO).is_ok();
+        let mut told = Told { own_user: self.own_user()?, first_to_go, ..Told::default() };
         if told.own_user && self.own_tree && !self.folder.starts_with(TMP) {
             // Landlock follows folders, not paths, so /tmp needs no rule of its own.
             told.own_tmp = mount_bind(&self.folder, TMP).is_ok();

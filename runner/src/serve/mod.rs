@@ -18,7 +18,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{DumpableBehavior, getpid, set_child_subreaper, set_dumpable_behavior};
+use rustix::process::{getpid, set_child_subreaper};
 use tenantry_protocol::runner::{
     CallId, CallResult, Decoder, FromRunner, LINK_VERSION, OUTPUT_CHUNK, Ready, RunnerCall, Sandbox, Start,
     ToRunner, encode, is_scratch_name,
@@ -49,8 +49,6 @@ struct Host {
 /// Serves the link on standard input to its end.
 pub(crate) fn inside(plan: &Plan) -> Result<(), Failure> {
     set_child_subreaper(Some(getpid()))?;
-    // Nobody with the same user may look into this process.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let link = StdUnixStream::from(fcntl_dupfd_cloexec(io::stdin(), 3)?);
     link.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -223,6 +221,7 @@ fn sandbox_of(plan: &Plan, told: Option<crate::sandbox::call::Told>, refusal: Op
         "user namespaces are not allowed, so the limit of processes is not enforced",
     );
     note("own-tmp", told.own_tmp, "needs a file tree of its own, and a scratch folder outside of /tmp");
+    note("first-when-memory-runs-out", told.first_to_go, "/proc cannot be written");
     note("network", false, "scripts share the network of the machine");
     note("seccomp", false, "system calls are not filtered");
     sandbox

@@ -160,20 +160,29 @@ impl RunnerLink {
         }
     }
 
-    /// Whether a process comes from the runner, so that its user id proves nothing. A process that is gone already
-    /// cannot be told apart and counts as one of the runner's.
+    /// Whether a process comes from the runner, so that its user id proves nothing. Ask when a peer connects, not
+    /// later: a process id may be used again. A process that is gone already cannot be told apart and counts as one
+    /// of the runner's.
     pub fn is_descendant(&self, pid: i32) -> bool {
         let runner = self.shared.pid.load(Ordering::Acquire);
-        let mut at = pid;
+        let Some(Standing { no_new_privileges, mut parent }) = standing_of(pid) else { return true };
+        if pid == runner {
+            return true;
+        }
+        // All the runner starts has given this up for good; whoever has not is none of them.
+        if !no_new_privileges {
+            return false;
+        }
         for _ in 0..ANCESTORS {
-            if at == runner {
+            if parent == runner {
                 return true;
             }
-            match parent_of(at) {
-                Some(parent @ 2..) => at = parent,
-                Some(_) => return false,
-                None => return true,
+            if parent <= 1 {
+                return false;
             }
+            // One that ended in between, or that this daemon may not see, says nothing of where it came from.
+            let Some(standing) = standing_of(parent) else { return true };
+            parent = standing.parent;
         }
         true
     }
@@ -213,9 +222,17 @@ impl Drop for Place<'_> {
     }
 }
 
-fn parent_of(pid: i32) -> Option<i32> {
+/// What the kernel says of a process.
+struct Standing {
+    no_new_privileges: bool,
+    parent: i32,
+}
+
+fn standing_of(pid: i32) -> Option<Standing> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+    let number =
+        |name: &str| status.lines().find_map(|line| line.strip_prefix(name))?.trim().parse::<i32>().ok();
+    Some(Standing { no_new_privileges: number("NoNewPrivs:")? != 0, parent: number("PPid:")? })
 }
 
 #[cfg(test)]

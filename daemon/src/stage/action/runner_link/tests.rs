@@ -1,6 +1,7 @@
 //! The link against a runner of a few lines of shell: its standard input is the link, for both directions.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 
 use serde_json::json;
 use tenantry_protocol::runner::{FromRunner, LINK_VERSION, Open, Sandbox};
@@ -202,7 +203,8 @@ async fn what_cannot_be_framed_is_refused_and_costs_nobody_else() {
 #[tokio::test]
 async fn processes_of_the_runner_are_told_from_others() {
     let fixture = Fixture::new(
-        "hear_open; say ready; sh -c 'sh -c \"echo \\$\\$ > $0/pid.new && mv $0/pid.new $0/pid; exec sleep 300 <&-\"; :' $D",
+        "hear_open; say ready; exec setpriv --no-new-privs sh -c 'sh -c \"echo \\$\\$ > $0/pid.new && mv $0/pid.new \
+         $0/pid; cat > /dev/null\"; :' $D",
     );
     let link = fixture.start();
     let file = fixture.folder.path().join("pid");
@@ -212,11 +214,19 @@ async fn processes_of_the_runner_are_told_from_others() {
     assert!(!link.is_descendant(std::process::id().cast_signed()));
     assert!(!link.is_descendant(1));
     assert!(link.is_descendant(i32::MAX), "who is gone cannot be told apart");
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(grandchild).unwrap(),
-        rustix::process::Signal::KILL,
-    )
-    .unwrap();
+    let mut other = std::process::Command::new("setpriv")
+        .args(["--no-new-privs", "cat"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = other.id().cast_signed();
+    fixture
+        .until("it has given up", || standing_of(pid).is_some_and(|standing| standing.no_new_privileges))
+        .await;
+    assert!(!link.is_descendant(pid), "a process of somebody else's is taken for the runner's");
+    drop(other.stdin.take());
+    other.wait().unwrap();
+    assert!(fixture.supervisor.drain(PATIENCE).await.is_complete());
 }
 
 #[test]
