@@ -75,6 +75,7 @@ create table run (
     started_at   integer,
     ended_at     integer,
     logged_at    integer,
+    notified_at  integer,
     check ((ended_at is not null) = (state in ('succeeded', 'failed', 'cancelled', 'timed-out')))
 ) strict, without rowid;
 

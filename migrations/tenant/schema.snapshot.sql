@@ -214,6 +214,7 @@ CREATE TABLE run (
     started_at   integer,
     ended_at     integer,
     logged_at    integer,
+    notified_at  integer,
     check ((ended_at is not null) = (state in ('succeeded', 'failed', 'cancelled', 'timed-out')))
 ) strict, without rowid;
 

@@ -171,6 +171,10 @@ impl Shared {
         idle.len()
     }
 
+    pub(super) fn is_open(&self, id: TenantId) -> bool {
+        locked(&self.open).contains_key(&id)
+    }
+
     pub(super) fn open_count(&self) -> usize {
         locked(&self.open).len()
     }

@@ -13,6 +13,7 @@
 //! of the host.
 
 pub mod audit;
+mod blobs;
 mod committer;
 mod connection;
 pub mod control;
@@ -29,6 +30,7 @@ mod transaction;
 mod tests;
 
 use std::fmt;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,6 +53,7 @@ pub use transaction::{ReadTx, WriteTx};
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
+    supervisor: Supervisor,
 }
 
 impl Store {
@@ -76,7 +79,7 @@ impl Store {
             let shared = Arc::clone(&shared);
             supervisor.thread(format!("store.read.{number}"), move |_| readers::run(&shared))?;
         }
-        let store = Self { shared };
+        let store = Self { shared, supervisor: supervisor.clone() };
         store.watch(supervisor, clock);
         // Opens and migrates the file; its failure is ours.
         store.control().write(Lane::Api, |_| Ok(())).await?;
@@ -137,6 +140,11 @@ impl Store {
         self.shared.tenant_folder(id)
     }
 
+    /// Whether the tenant's file is open: a closed one has nothing to look after.
+    pub fn is_open(&self, id: TenantId) -> bool {
+        self.shared.is_open(id)
+    }
+
     /// The data folder.
     pub fn folder(&self) -> &Path {
         self.shared.data()
@@ -178,25 +186,30 @@ impl Database {
     /// Fails with the closure's own error, or with `tenant-degraded`, `tenant-quarantined`, `store-full`,
     /// `store-read-only`, `store-busy`, `draining`: then nothing of it is on disk, except for `store-busy` after the
     /// write timeout, when nobody knows yet.
-    pub async fn write<T, F>(&self, lane: impl Into<Lane>, closure: F) -> Result<T>
+    pub fn write<T, F, L>(&self, lane: L, closure: F) -> impl Future<Output = Result<T>> + Send + use<T, F, L>
     where
         T: Send + 'static,
         F: FnOnce(&WriteTx) -> Result<T> + Send + 'static,
+        L: Into<Lane>,
     {
-        self.shared.write(&self.file, lane.into(), closure).await
+        let (this, lane) = (self.clone(), lane.into());
+        async move { this.shared.write(&this.file, lane, closure).await }
     }
 
     /// Runs the closure on a consistent snapshot of the file, on a reading thread.
-    pub async fn read<T, F>(&self, closure: F) -> Result<T>
+    pub fn read<T, F>(&self, closure: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce(&ReadTx) -> Result<T> + Send + 'static,
     {
-        if !self.file.is_open() {
-            // Opens the file, so that it is migrated and counted among the open ones.
-            self.write(Lane::Api, |_| Ok(())).await?;
+        let this = self.clone();
+        async move {
+            if !this.file.is_open() {
+                // Opens the file, so that it is migrated and counted among the open ones.
+                this.write(Lane::Api, |_| Ok(())).await?;
+            }
+            this.shared.read(&this.file, closure).await
         }
-        self.shared.read(&self.file, closure).await
     }
 
     /// The tenant whose file it is; `None` for control.db.

@@ -68,6 +68,28 @@ pub fn get(tx: &ReadTx, id: SessionId) -> Result<Option<Session>> {
     Ok(tx.one(GET, [id.as_bytes()], session)?)
 }
 
+const BY_REFRESH: &str = "
+select id, principal_id, credential_id, created_at, expires_at, revoked_at, refresh_hash, refreshed_at,
+       previous_refresh_hash
+from session
+where refresh_hash = ?1 or previous_refresh_hash = ?1
+limit 1";
+
+/// The session that gave this refresh token out, lately or the time before. Reads the table: it is small.
+pub fn by_refresh(tx: &ReadTx, hash: &[u8; 32]) -> Result<Option<Session>> {
+    Ok(tx.one(BY_REFRESH, [hash], session)?)
+}
+
+const REPLACE_REFRESH: &str = "
+update session
+set previous_refresh_hash = refresh_hash, refresh_hash = ?2, refreshed_at = ?3
+where id = ?1 and revoked_at is null";
+
+/// Gives the next refresh token out; the caller has decided that it may. False if the session was revoked.
+pub fn replace_refresh(tx: &WriteTx, id: SessionId, next: &[u8; 32], now: i64) -> Result<bool> {
+    Ok(tx.execute(REPLACE_REFRESH, params![id.as_bytes(), next, now])? > 0)
+}
+
 const ROTATE: &str = "
 update session
 set previous_refresh_hash = refresh_hash,

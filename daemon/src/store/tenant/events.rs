@@ -106,6 +106,13 @@ pub fn get(tx: &ReadTx, id: EventId) -> Result<Option<Event>> {
     Ok(tx.one(GET, [id.as_bytes()], event)?)
 }
 
+const KIND: &str = "select kind from event where id = ?1";
+
+/// How the event came in.
+pub fn kind(tx: &ReadTx, id: EventId) -> Result<Option<EventKind>> {
+    Ok(tx.one(KIND, [id.as_bytes()], |row| word(row, 0))?)
+}
+
 const LIST: &str = "
 select id, kind, source, content_type, headers, query, body, body_blob, received_at
 from event

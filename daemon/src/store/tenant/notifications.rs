@@ -97,6 +97,35 @@ where id < ?1
 order by id desc
 limit ?2";
 
+const INBOX: &str = "
+select id, channel_id, run_id, state, title, body, created_at, delivered_at, read_at, attempt, error
+from notification
+where channel_id in (select id from channel where kind = 'inbox')
+  and id < ?1
+  and (?2 = 0 or read_at is null)
+order by id desc
+limit ?3";
+
+/// Which messages of the inbox a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All.
+    All,
+    /// Those that nobody has read.
+    Unread,
+}
+
+/// The messages of the inbox channels, newest first, older than the cursor.
+pub fn inbox(
+    tx: &ReadTx,
+    shown: Shown,
+    cursor: Option<NotificationId>,
+    limit: u32,
+) -> Result<Vec<Notification>> {
+    let unread = i64::from(shown == Shown::Unread);
+    Ok(tx.all(INBOX, params![before(cursor.as_ref()), unread, page(limit)], notification)?)
+}
+
 const LIST_CHANNEL: &str = "
 select id, channel_id, run_id, state, title, body, created_at, delivered_at, read_at, attempt, error
 from notification

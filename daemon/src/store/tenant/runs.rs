@@ -55,13 +55,15 @@ pub struct Run {
     pub ended_at: Option<i64>,
     /// When the logging stage had recorded its end, Unix milliseconds.
     pub logged_at: Option<i64>,
+    /// When its last notification was delivered, Unix milliseconds.
+    pub notified_at: Option<i64>,
 }
 
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
             "select id, workflow_id, revision, event_id, state, inputs, error, accepted_at, created_at, ",
-            "started_at, ended_at, logged_at from run ",
+            "started_at, ended_at, logged_at, notified_at from run ",
             $rest
         )
     };
@@ -81,6 +83,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         started_at: row.get(9)?,
         ended_at: row.get(10)?,
         logged_at: row.get(11)?,
+        notified_at: row.get(12)?,
     })
 }
 
@@ -149,6 +152,13 @@ const SET_LOGGED: &str = "update run set logged_at = ?2 where id = ?1 and logged
 /// Notes that the logging stage has recorded the run's end; false if it had before.
 pub fn set_logged(tx: &WriteTx, id: RunId, at: i64) -> Result<bool> {
     Ok(tx.execute(SET_LOGGED, params![id.as_bytes(), at])? > 0)
+}
+
+const SET_NOTIFIED: &str = "update run set notified_at = ?2 where id = ?1";
+
+/// Notes when a notification about the run was delivered; false if the run is gone.
+pub fn set_notified(tx: &WriteTx, id: RunId, at: i64) -> Result<bool> {
+    Ok(tx.execute(SET_NOTIFIED, params![id.as_bytes(), at])? > 0)
 }
 
 /// Which runs a list shows.
