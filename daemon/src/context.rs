@@ -89,6 +89,11 @@ impl Principal {
 }
 
 impl Context {
+    /// Who acts, as audit records name it: `host:uid-0`, `key:pri_…`, `system:daemon`.
+    pub fn actor(&self) -> String {
+        format!("{}:{}", self.principal.kind.as_str(), self.principal.id)
+    }
+
     /// The daemon acts by itself; the tenant is added with [`Context::for_tenant`].
     pub fn system(origin: Origin, clock: &Clock) -> Self {
         Self { tenant: None, principal: Principal::system(), request: RequestId::new(clock.now_ms()), origin }

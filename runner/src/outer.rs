@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tenantry_protocol::runner::{Decoder, LINK_VERSION, Missing, Open, ToRunner};
 
@@ -19,6 +20,9 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Reads the first frame and runs the process inside to its end.
 pub(crate) fn serve() -> Result<(), Failure> {
+    // The file tree that calls see must be passable for them, whatever mask the daemon keeps its own files under. Calls
+    // get a mask of their own.
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let open = read_open()?;
     raise_open_files();
     let plan = choose(plan_of(open)?)?;
