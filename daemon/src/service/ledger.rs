@@ -1,0 +1,210 @@
+//! What one write transaction will tell the world once it has committed: jobs to hand over, changes for the feed,
+//! counters. Whoever writes jobs or states does it through a ledger, so that nothing is visible before its commit.
+//!
+//! **Invariant:** a ledger that is dropped without [`Ledger::seal`] tells nothing and gives its slots back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use serde_json::Value;
+use tenantry_protocol::feed::Change;
+use tenantry_protocol::id::{JobId, LeaseToken, RequestId, RunId};
+use tenantry_protocol::state::StageName;
+
+use super::Service;
+use super::directory::{Tally, Tenant, count};
+use super::handover::{HandedJob, Slot};
+use super::material::Material;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::store::tenant::jobs::{self, Lease, NewJob};
+use crate::store::{WriteTx, audit};
+
+/// Picks one counter of a tally.
+pub type Counter = fn(&Tally) -> &AtomicU64;
+
+/// A job to enqueue.
+pub struct Enqueue<'a, P> {
+    /// The queue.
+    pub stage: StageName,
+    /// The run it belongs to.
+    pub run: Option<RunId>,
+    /// Stored as JSON.
+    pub payload: &'a P,
+    /// What its handler needs, if it is at hand.
+    pub material: Option<Material>,
+    /// The handler's own time limit in milliseconds, where it may exceed what the stage's lease allows for.
+    pub limit_ms: u64,
+}
+
+/// What one transaction will tell.
+pub struct Ledger<'t> {
+    /// The transaction.
+    pub tx: &'t WriteTx<'t>,
+    /// Whose file it is.
+    pub tenant: Arc<Tenant>,
+    /// The time of the transaction; unix milliseconds.
+    pub now: i64,
+    /// Joins what the transaction writes in the audit log.
+    request: RequestId,
+    service: Arc<Service>,
+    handed: Vec<(Slot, HandedJob)>,
+    due: Vec<(StageName, i64)>,
+    changes: Vec<Change>,
+    counters: Vec<Counter>,
+    triggers: i64,
+    followed: bool,
+}
+
+impl<'t> Ledger<'t> {
+    /// An empty ledger.
+    pub fn new(service: Arc<Service>, tenant: Arc<Tenant>, tx: &'t WriteTx<'t>) -> Self {
+        let now = service.clock.now_ms();
+        Self {
+            tx,
+            tenant,
+            now,
+            request: RequestId::new(now),
+            followed: service.feed.is_followed(),
+            service,
+            handed: Vec::new(),
+            due: Vec::new(),
+            changes: Vec::new(),
+            counters: Vec::new(),
+            triggers: 0,
+        }
+    }
+
+    /// Inserts a job: leased and handed over in memory if there is room, else ready on disk.
+    pub fn enqueue<P: Serialize>(&mut self, job: Enqueue<'_, P>) -> Result<JobId> {
+        let payload = serde_json::to_vec(job.payload).map_err(|error| Error::internal(error.to_string()))?;
+        let id = JobId::new(self.now);
+        // Material is shared with whoever made it; the payload stands for its size.
+        let slot = self.service.handover.reserve(job.stage, self.tenant.id, payload.len());
+        let limit = i64::try_from(job.limit_ms).unwrap_or(i64::MAX);
+        let until = self.now.saturating_add(self.service.lease_ms(job.stage).max(limit));
+        let lease = slot.is_some().then(|| Lease { token: LeaseToken::new(self.now), until });
+        let row = NewJob {
+            id,
+            stage: job.stage,
+            run_id: job.run,
+            payload: &payload,
+            available_at: self.now,
+            created_at: self.now,
+            lease,
+        };
+        let seq = jobs::insert(self.tx, &row)?;
+        if let (Some(slot), Some(lease)) = (slot, lease) {
+            let handed = HandedJob {
+                tenant: self.tenant.id,
+                seq,
+                id,
+                token: lease.token,
+                lease_until: lease.until,
+                attempt: 1,
+                run: job.run,
+                payload: payload.into(),
+                material: job.material,
+            };
+            self.handed.push((slot, handed));
+        }
+        if job.stage == StageName::Trigger {
+            self.triggers += 1;
+        }
+        Ok(id)
+    }
+
+    /// How long a lease of the stage holds beyond the handler's own time limit, in milliseconds.
+    pub fn margin_ms(&self, stage: StageName) -> u64 {
+        self.service.handover.lease_margin_ms(stage).unsigned_abs()
+    }
+
+    /// A job of the trigger queue was settled or buried.
+    pub fn trigger_ended(&mut self) {
+        self.triggers -= 1;
+    }
+
+    /// A dead letter went back into its queue.
+    pub fn retried(&mut self, stage: StageName) {
+        if stage == StageName::Trigger {
+            self.triggers += 1;
+        }
+        self.due_at(stage, self.now);
+    }
+
+    /// A job on disk becomes due at this time; unix milliseconds.
+    pub fn due_at(&mut self, stage: StageName, at: i64) {
+        self.due.push((stage, at));
+    }
+
+    /// Tells followers of the feed. The change is made only if there are any.
+    pub fn change(&mut self, change: impl FnOnce() -> Change) {
+        if self.followed {
+            self.changes.push(change());
+        }
+    }
+
+    /// Counts one more.
+    pub fn count(&mut self, counter: Counter) {
+        self.counters.push(counter);
+    }
+
+    /// Appends an audit record in the name of a stage.
+    pub fn audit(
+        &self,
+        actor: &str,
+        verb: &str,
+        resource: &str,
+        outcome: &str,
+        detail: &Value,
+    ) -> Result<()> {
+        let request_id = self.request;
+        let record = audit::Record { at: self.now, actor, verb, resource, outcome, request_id, detail };
+        audit::append(self.tx, &record)?;
+        Ok(())
+    }
+
+    /// Appends an audit record about what a caller did.
+    pub fn audit_by(&self, by: &Context, verb: &str, resource: &str, detail: &Value) -> Result<()> {
+        self.audit_outcome(by, verb, resource, "ok", detail)
+    }
+
+    /// Appends an audit record about what a caller did or failed to do.
+    pub fn audit_outcome(
+        &self,
+        by: &Context,
+        verb: &str,
+        resource: &str,
+        outcome: &str,
+        detail: &Value,
+    ) -> Result<()> {
+        let (actor, request_id) = (by.actor(), by.request);
+        let record =
+            audit::Record { at: self.now, actor: &actor, verb, resource, outcome, request_id, detail };
+        audit::append(self.tx, &record)?;
+        Ok(())
+    }
+
+    /// Hands everything to the commit.
+    pub fn seal(self) {
+        let Self { tx, tenant, now, service, handed, due, changes, counters, triggers, .. } = self;
+        tx.on_commit(move || {
+            for (slot, job) in handed {
+                slot.fill(job);
+            }
+            for (stage, at) in due {
+                service.handover.due_at(stage, tenant.id, at);
+            }
+            for counter in counters {
+                count(counter(&tenant.tally));
+            }
+            if triggers != 0 {
+                tenant.tally.triggers_waiting.fetch_add(triggers, Ordering::Relaxed);
+            }
+            if !changes.is_empty() {
+                service.feed.publish(now, Some(tenant.id), changes);
+            }
+        });
+    }
+}

@@ -1,0 +1,163 @@
+//! What a handler needs to do its job, gathered before it starts: a stage has no store.
+//!
+//! Whoever makes a job usually holds these things already and hands them over with it; for a job that comes from
+//! disk, `stage::load` gathers them again. They are plain data behind reference counts, so that a stage may one
+//! day run in another process.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tenantry_protocol::id::{EventId, NotificationId, RunId};
+use tenantry_protocol::run::LogStream;
+use tenantry_protocol::state::{EventKind, RunState};
+
+use super::catalog::Live;
+use super::event::Event;
+use crate::store::tenant::channels::Channel;
+
+/// What comes with a job in memory.
+#[derive(Clone, Debug)]
+pub enum Material {
+    /// For the trigger stage.
+    Event(EventMaterial),
+    /// For the action stage: the run, and the step's position.
+    Step(Arc<RunMaterial>, usize),
+    /// For the logging stage: the outcome, its run, and how the workflow's run before it ended (asked for only
+    /// where a rule needs it).
+    Record(Arc<OutcomeRecord>, Arc<RunMaterial>, Option<RunState>),
+    /// For the notification stage.
+    Notification(Arc<NotificationMaterial>),
+}
+
+/// An event and the value that expressions see.
+#[derive(Clone, Debug)]
+pub struct EventMaterial {
+    /// As stored.
+    pub event: Arc<Event>,
+    /// As expressions see it.
+    pub value: Arc<Value>,
+}
+
+/// A run as far as it has come when a step of it is dispatched.
+#[derive(Clone, Debug)]
+pub struct RunMaterial {
+    /// The revision it runs.
+    pub live: Arc<Live>,
+    /// The run.
+    pub id: RunId,
+    /// The event that started it.
+    pub event_id: EventId,
+    /// How the event came in.
+    pub trigger: EventKind,
+    /// Unix milliseconds.
+    pub accepted_at: i64,
+    /// Unix milliseconds.
+    pub created_at: i64,
+    /// `event`.
+    pub event: Arc<Value>,
+    /// `inputs`.
+    pub inputs: Arc<Value>,
+    /// `steps`: the steps that have ended.
+    pub steps: Arc<Value>,
+}
+
+impl RunMaterial {
+    /// `run` as conditions and steps see it while the run goes on.
+    pub fn run_value(&self) -> Value {
+        json!({
+            "id": self.id,
+            "state": null,
+            "previous_state": null,
+            "error": null,
+            "failed_step": null,
+            "created_at": self.created_at,
+            "started_at": self.created_at,
+            "ended_at": null,
+            "duration_ms": null,
+            "attempt": null,
+            "idempotency_key": null,
+        })
+    }
+
+    /// When the run's own time limit passes; unix milliseconds.
+    pub fn deadline(&self, default_ms: u64) -> i64 {
+        self.created_at.saturating_add_unsigned(self.live.workflow.timeout_ms.unwrap_or(default_ms))
+    }
+}
+
+/// What the action stage tells the logging stage about one attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OutcomeRecord {
+    /// The layout of this record.
+    pub v: u32,
+    /// The step's position; absent for a record about the run itself (cancelled, nothing to do).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    /// Counted from 1; 0 for a record about the run itself.
+    pub attempt: u32,
+    /// `succeeded`, `failed`, `retrying`, `cancelled`, `interrupted`; empty where only lines are sent on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub outcome: String,
+    /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Unix milliseconds.
+    pub started_at: i64,
+    /// Unix milliseconds.
+    pub ended_at: i64,
+    /// What it wrote, secrets redacted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Line>,
+    /// Set when the run ended with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_end: Option<RunEnd>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunEnd {
+    /// A terminal state.
+    pub state: RunState,
+    /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The step that failed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_step: Option<String>,
+    /// Unix milliseconds.
+    pub at: i64,
+}
+
+/// A log line on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Unix milliseconds.
+    pub at: i64,
+    /// Where it came from.
+    pub stream: LogStream,
+    /// Without the line break, secrets redacted.
+    pub text: String,
+}
+
+/// [`OutcomeRecord::v`] of this release.
+pub const RECORD_VERSION: u32 = 1;
+
+/// One message and the channel it goes to.
+#[derive(Clone, Debug)]
+pub struct NotificationMaterial {
+    /// Its id, stable over attempts.
+    pub id: NotificationId,
+    /// Where it goes.
+    pub channel: Arc<Channel>,
+    /// The run it tells about.
+    pub run: Option<RunId>,
+    /// One line.
+    pub title: String,
+    /// The message.
+    pub body: String,
+    /// Unix milliseconds.
+    pub created_at: i64,
+}

@@ -1,0 +1,176 @@
+//! Queues and dead letters: how many jobs wait, what cannot go on without a person, and what the person decides.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tenantry_protocol::error::ErrorCode;
+use tenantry_protocol::id::{JobId, NotificationId};
+use tenantry_protocol::page::{Page, PageQuery};
+use tenantry_protocol::permission::Permission;
+use tenantry_protocol::queue::{DeadQuery, JobView};
+use tenantry_protocol::state::{JobState, StageName};
+use tenantry_protocol::tenant::QueueView;
+
+use super::directory::Tenant;
+use super::{Authorized, Service, cursor};
+use crate::error::{Error, Result};
+use crate::store::WriteTx;
+use crate::store::tenant::jobs::{self, QueuedJob};
+use crate::store::tenant::{notifications, runs};
+
+impl Service {
+    /// Shows how many jobs wait in each stage.
+    pub async fn list_queues(&self, by: &Authorized) -> Result<Page<QueueView>> {
+        let tenant = by.require_tenant(Permission::QueueRead)?;
+        Ok(Page { items: self.queues_of(tenant).await?, next: None })
+    }
+
+    pub(super) async fn queues_of(&self, tenant: &Tenant) -> Result<Vec<QueueView>> {
+        let now = self.clock.now_ms();
+        let read = self.store.tenant(tenant.id)?.read(|tx| {
+            let due = StageName::ALL.iter().map(|stage| jobs::next_due(tx, *stage));
+            Ok((jobs::depths(tx)?, due.collect::<Result<Vec<_>>>()?))
+        });
+        let (depths, due) = read.await?;
+        let count = |stage, state| {
+            depths.iter().filter(|d| d.stage == stage && d.state == state).map(|d| d.count).sum()
+        };
+        let queues = StageName::ALL.iter().zip(due).map(|(stage, due)| QueueView {
+            stage: *stage,
+            ready: count(*stage, JobState::Ready),
+            leased: count(*stage, JobState::Leased),
+            dead: count(*stage, JobState::Dead),
+            oldest_ms: due.map_or(0, |at| u64::try_from(now - at).unwrap_or_default()),
+        });
+        Ok(queues.collect())
+    }
+
+    /// Lists the jobs that wait in a stage, the next due first.
+    pub async fn list_jobs(&self, by: &Authorized, stage: &str, query: &PageQuery) -> Result<Page<JobView>> {
+        let tenant = by.require_tenant(Permission::QueueRead)?;
+        let stage = stage.parse::<StageName>().map_err(|_| {
+            let names: Vec<_> = StageName::ALL.iter().map(|stage| stage.as_str()).collect();
+            Error::new(ErrorCode::BadIdentifier, format!("the stages are {}", names.join(", ")))
+        })?;
+        let (after, size) = (ready_cursor(query.after.as_deref())?, query.size());
+        let file = self.store.tenant(tenant.id)?;
+        let rows = file.read(move |tx| jobs::list_ready(tx, stage, after, size)).await?;
+        let next = |row: &QueuedJob| format!("{}.{}", row.available_at, row.seq);
+        Ok(cursor::page(rows, size, next, |row| view(row, Shown::Subject)))
+    }
+
+    /// Lists dead letters, oldest first.
+    pub async fn list_dead(&self, by: &Authorized, query: &DeadQuery) -> Result<Page<JobView>> {
+        let tenant = by.require_tenant(Permission::QueueRead)?;
+        let page = PageQuery { limit: query.limit, after: query.after.clone() };
+        let (after, size, stage) = (cursor::id(page.after.as_deref())?, page.size(), query.stage);
+        let file = self.store.tenant(tenant.id)?;
+        let rows = file.read(move |tx| jobs::list_dead(tx, after, size)).await?;
+        let mut page = cursor::page(rows, size, |row| row.id.to_string(), |row| view(row, Shown::Subject));
+        page.items.retain(|job| stage.is_none_or(|stage| job.stage == stage));
+        Ok(page)
+    }
+
+    /// Shows a dead letter with its payload.
+    pub async fn get_dead(&self, by: &Authorized, id: &str) -> Result<JobView> {
+        let tenant = by.require_tenant(Permission::QueueRead)?;
+        let id = cursor::parse::<JobId>(id, "job")?;
+        let row = self.store.tenant(tenant.id)?.read(move |tx| jobs::get_dead(tx, id)).await?;
+        row.map(|row| view(row, Shown::Payload)).ok_or_else(|| Error::not_found("dead letter", id))
+    }
+
+    /// Puts a dead letter back into its queue, its attempts counted anew.
+    pub async fn retry_dead(self: &Arc<Self>, by: &Authorized, id: &str) -> Result<()> {
+        let tenant = by.require_tenant(Permission::QueueRetry)?;
+        let id = cursor::parse::<JobId>(id, "job")?;
+        let context = by.context.clone();
+        self.change(tenant, move |ledger| {
+            let job = jobs::get_dead(ledger.tx, id)?.ok_or_else(|| Error::not_found("dead letter", id))?;
+            refuse_ended_run(ledger.tx, &job)?;
+            if let Some(notification) = notification_of(&job) {
+                notifications::reopen(ledger.tx, notification)?;
+            }
+            jobs::retry_dead(ledger.tx, id, ledger.now)?;
+            ledger.retried(job.stage);
+            ledger.audit_by(&context, "job.retry", &id.to_string(), &json!({ "stage": job.stage }))
+        })
+        .await
+    }
+
+    /// Discards a dead letter.
+    pub async fn discard_dead(self: &Arc<Self>, by: &Authorized, id: &str) -> Result<()> {
+        let tenant = by.require_tenant(Permission::QueueDiscard)?;
+        let id = cursor::parse::<JobId>(id, "job")?;
+        let context = by.context.clone();
+        self.change(tenant, move |ledger| {
+            if !jobs::discard_dead(ledger.tx, id)? {
+                return Err(Error::not_found("dead letter", id));
+            }
+            ledger.audit_by(&context, "job.discard", &id.to_string(), &json!({}))
+        })
+        .await
+    }
+}
+
+/// A step that was given up has ended its run; the run would not go on.
+fn refuse_ended_run(tx: &WriteTx<'_>, job: &QueuedJob) -> Result<()> {
+    let (StageName::Action, Some(run)) = (job.stage, job.run_id) else { return Ok(()) };
+    match runs::state(tx, run)? {
+        Some(state) if state.is_terminal() => {
+            let detail = format!("{run} has {state} already; its steps are not tried again");
+            Err(Error::new(ErrorCode::StateConflict, detail).with_hint("start the workflow again"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn notification_of(job: &QueuedJob) -> Option<NotificationId> {
+    let payload: Value = serde_json::from_slice(&job.payload).ok()?;
+    payload.get("notification")?.as_str()?.parse().ok()
+}
+
+fn ready_cursor(after: Option<&str>) -> Result<Option<(i64, i64)>> {
+    let Some(text) = after else { return Ok(None) };
+    let parts = text.split_once('.').and_then(|(at, seq)| Some((at.parse().ok()?, seq.parse().ok()?)));
+    let bad = || Error::new(ErrorCode::BadIdentifier, "the cursor is not one that a page gave");
+    parts.map(Some).ok_or_else(bad)
+}
+
+#[derive(Clone, Copy)]
+enum Shown {
+    Subject,
+    Payload,
+}
+
+fn view(row: QueuedJob, shown: Shown) -> JobView {
+    let payload = serde_json::from_slice::<Value>(&row.payload).unwrap_or(Value::Null);
+    JobView {
+        id: row.id,
+        stage: row.stage,
+        state: row.state,
+        run: row.run_id,
+        attempt: row.attempt,
+        available_at: row.available_at,
+        created_at: row.created_at,
+        error: row.error,
+        subject: subject(row.stage, &payload),
+        payload: match shown {
+            Shown::Subject => None,
+            Shown::Payload => Some(payload),
+        },
+    }
+}
+
+fn subject(stage: StageName, payload: &Value) -> String {
+    let field = |name: &str| match payload.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => "?".to_owned(),
+    };
+    match stage {
+        StageName::Trigger => format!("event {}", field("event")),
+        StageName::Action => format!("step {}", field("step")),
+        StageName::Logging => format!("outcome of step {}", field("step")),
+        StageName::Notification => format!("notification {}", field("notification")),
+    }
+}
