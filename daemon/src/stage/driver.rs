@@ -1,0 +1,216 @@
+//! The loop that every stage shares: take a leased job, gather what it needs, handle it, settle it.
+//!
+//! A worker is a task that does one job at a time; a stage has `concurrency` of them. A handler that panics or
+//! overstays is a failed attempt, not a failed worker. When the settle cannot be written (disk full, file being
+//! reopened), the outcome is kept in memory and written again until the lease ends: what the handler did outside
+//! is then not repeated. If the lease ends first, or the daemon dies, the job is done again under the same
+//! idempotency key.
+//!
+//! **Invariant:** a job leaves memory only settled, or with its lease left to lapse.
+//! Go next to [`super::settle`] for what is written and to [`super::feeder`] for jobs that come from disk.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenantry_protocol::error::ErrorCode;
+use tenantry_protocol::state::StageName;
+
+use super::lines::LineDrain;
+use super::outcome::Outcome;
+use super::{JobContext, LineSink, Stage, load, settle};
+use crate::error::Error;
+use crate::service::Service;
+use crate::service::handover::HandedJob;
+use crate::supervise::{Panicked, Stop, Supervisor, TaskSpec, catch_panic};
+
+/// How much longer than its own time limit a handler is waited for before it is dropped.
+const OVERSTAY: Duration = Duration::from_secs(5);
+/// The first pause before a settle is written again; doubled each time up to [`SETTLE_PAUSE_LIMIT`].
+const SETTLE_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause before a settle is written again.
+const SETTLE_PAUSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Starts the workers of a stage under the supervisor.
+pub fn start<S: Stage>(stage: S, service: &Arc<Service>, supervisor: &Supervisor) {
+    let stage = Arc::new(stage);
+    for _ in 0..service.config.stages.of(S::NAME).concurrency {
+        let (stage, service) = (Arc::clone(&stage), Arc::clone(service));
+        supervisor.spawn(TaskSpec::on_panic(worker_name(S::NAME)), move |stop| {
+            work(Arc::clone(&stage), Arc::clone(&service), stop)
+        });
+    }
+}
+
+const fn worker_name(stage: StageName) -> &'static str {
+    match stage {
+        StageName::Trigger => "trigger worker",
+        StageName::Action => "action worker",
+        StageName::Logging => "logging worker",
+        StageName::Notification => "notification worker",
+    }
+}
+
+async fn work<S: Stage>(stage: Arc<S>, service: Arc<Service>, stop: Stop) {
+    loop {
+        let job = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            job = service.handover.next(S::NAME) => job,
+        };
+        let _busy = Busy { service: &service, stage: S::NAME, job: &job };
+        // Boxed so that an idle worker costs a few hundred bytes, not the sum of all handlers.
+        Box::pin(serve(&*stage, &service, &job)).await;
+    }
+}
+
+/// Frees the tenant's place in the stage, also when a worker panics.
+struct Busy<'a> {
+    service: &'a Service,
+    stage: StageName,
+    job: &'a HandedJob,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.service.handover.done(self.stage, self.job.tenant);
+    }
+}
+
+async fn serve<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) {
+    let outcome = attempt(stage, service, job).await;
+    settle_until_written(service, S::NAME, job, Arc::new(outcome)).await;
+}
+
+/// Gathers the material and runs the handler. Whatever goes wrong becomes an outcome.
+async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -> Outcome {
+    let Some(tenant) = service.directory.get(job.tenant) else { return Outcome::Done(Vec::new()) };
+    let material = match load::material(service, &tenant, S::NAME, job).await {
+        Ok(Some(material)) => material,
+        // What the job was about is gone: a run that was purged, a channel that was deleted.
+        Ok(None) => return Outcome::Done(Vec::new()),
+        Err(error) if is_transient(error.code()) => return again(service, S::NAME, job, &error.to_string()),
+        Err(error) => return reject(error.to_string()),
+    };
+    let Some(payload) = stage.payload(material) else {
+        return reject("its payload belongs to another stage");
+    };
+    let (sink, drain) = LineSink::new();
+    let watch = service.running.watch(job.run);
+    let context = JobContext {
+        tenant,
+        job: job.id,
+        attempt: job.attempt,
+        clock: service.clock.clone(),
+        cancel: watch.token(),
+        lines: sink,
+    };
+    let limit = stage.time_limit(&payload).saturating_add(OVERSTAY);
+    let handler = service.clock.timeout(limit, stage.handle(&context, payload));
+    match relay(service, job, catch_panic(handler), drain).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => again(service, S::NAME, job, "the handler overstayed its time limit"),
+        Err(panicked) => {
+            tracing::error!(stage = %S::NAME, job = %job.id, panic = panicked.message(), "handler panicked");
+            again(service, S::NAME, job, "the handler made a mistake; the telemetry has the detail")
+        }
+    }
+}
+
+/// How a handler ended: with an outcome, too late, or with a panic.
+type Handled<T> = Result<Result<Outcome, T>, Panicked>;
+
+/// Sends lines on while the handler works, and adds what is left to its outcome.
+async fn relay<T>(
+    service: &Arc<Service>,
+    job: &HandedJob,
+    handler: impl Future<Output = Handled<T>>,
+    mut drain: LineDrain,
+) -> Handled<T> {
+    tokio::pin!(handler);
+    loop {
+        let lines = tokio::select! {
+            biased;
+            mut handled = &mut handler => {
+                if let Ok(Ok(outcome)) = &mut handled {
+                    outcome.add_lines(drain.rest());
+                }
+                return handled;
+            }
+            lines = drain.next(&service.clock) => lines,
+        };
+        let send = settle::lines::send_on(service, job, lines);
+        tokio::pin!(send);
+        // The handler goes on while its lines are written.
+        tokio::select! {
+            biased;
+            mut handled = &mut handler => {
+                send.await;
+                if let Ok(Ok(outcome)) = &mut handled {
+                    outcome.add_lines(drain.rest());
+                }
+                return handled;
+            }
+            () = &mut send => {}
+        }
+    }
+}
+
+fn reject(error: impl Into<String>) -> Outcome {
+    Outcome::Reject { error: error.into(), effects: Vec::new() }
+}
+
+/// The stage's own retry, for failures that the handler said nothing about.
+fn again(service: &Service, name: StageName, job: &HandedJob, error: &str) -> Outcome {
+    let stage = service.config.stages.of(name);
+    if job.attempt >= stage.attempts {
+        return reject(format!("{error} (attempt {} of {})", job.attempt, stage.attempts));
+    }
+    let pause = stage.backoff.saturating_mul(1 << job.attempt.min(16)).min(stage.backoff_limit);
+    let after_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+    Outcome::Retry { after_ms, error: error.to_owned(), effects: Vec::new() }
+}
+
+/// Whether the store may be able to do later what it cannot do now.
+const fn is_transient(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::StoreBusy
+            | ErrorCode::StoreFull
+            | ErrorCode::StoreReadOnly
+            | ErrorCode::TenantDegraded
+            | ErrorCode::Draining
+            | ErrorCode::Timeout
+    )
+}
+
+async fn settle_until_written(
+    service: &Arc<Service>,
+    stage: StageName,
+    job: &HandedJob,
+    outcome: Arc<Outcome>,
+) {
+    let mut pause = SETTLE_PAUSE;
+    loop {
+        let Err(error) = settle::settle(service, stage, job, Arc::clone(&outcome)).await else { return };
+        let left = job.lease_until - service.clock.now_ms();
+        if !is_transient(error.code()) || left <= 0 {
+            abandon(service, stage, job, &error).await;
+            return;
+        }
+        service.clock.sleep(pause).await;
+        pause = pause.saturating_mul(2).min(SETTLE_PAUSE_LIMIT);
+    }
+}
+
+/// The outcome cannot be written. The job stays leased on disk; upkeep takes the lease back when it has lapsed.
+async fn abandon(service: &Arc<Service>, stage: StageName, job: &HandedJob, error: &Error) {
+    tracing::error!(
+        %stage, tenant = %job.tenant, job = %job.id, code = %error.code(),
+        detail = error.detail(), operator = error.operator_line(), "outcome could not be settled"
+    );
+    if error.code() == ErrorCode::Internal {
+        // A mistake of ours in this very outcome: writing it again would fail again, so a person must look.
+        settle::bury(service, stage, job, error).await;
+    }
+}

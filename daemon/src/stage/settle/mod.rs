@@ -1,0 +1,132 @@
+//! Settle: turns what a handler decided into rows, in one transaction.
+//!
+//! The lease token is checked first; if it is stale, somebody else has the job and nothing is written. States move
+//! only through `tenantry_workflow::transition`; whatever it refuses is a mistake of ours and fails the settle.
+//! **Invariant:** the stage decides, settle records. No handler is called and nothing is waited for in here.
+
+mod deliver;
+mod end_attempt;
+pub mod lines;
+mod progress;
+mod record;
+mod start_run;
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tenantry_protocol::feed::Change;
+use tenantry_protocol::id::{JobId, LeaseToken};
+use tenantry_protocol::state::StageName;
+use tenantry_workflow::transition::Illegal;
+
+use super::outcome::{Effect, Outcome};
+use crate::error::{Error, Result};
+use crate::service::Service;
+use crate::service::events::insert_event;
+use crate::service::handover::HandedJob;
+use crate::service::ledger::Ledger;
+use crate::service::notifications;
+use crate::store::tenant::jobs;
+
+/// What names a job and proves the right to settle it.
+struct Claim {
+    stage: StageName,
+    seq: i64,
+    id: JobId,
+    token: LeaseToken,
+}
+
+/// Writes an outcome. It may be called again with the same outcome if it fails.
+pub async fn settle(
+    service: &Arc<Service>,
+    stage: StageName,
+    job: &HandedJob,
+    outcome: Arc<Outcome>,
+) -> Result<()> {
+    let Some(tenant) = service.directory.get(job.tenant) else { return Ok(()) };
+    let file = service.store.tenant(job.tenant)?;
+    let claim = Claim { stage, seq: job.seq, id: job.id, token: job.token };
+    let service = Arc::clone(service);
+    file.write(stage, move |tx| {
+        let mut ledger = Ledger::new(service, tenant, tx);
+        if move_job(&mut ledger, &claim, &outcome)? {
+            for effect in effects_of(&outcome) {
+                apply(&mut ledger, effect)?;
+            }
+            ledger.seal();
+        } else {
+            tracing::warn!(%stage, job = %claim.id, "lease was lost; the outcome is dropped");
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn effects_of(outcome: &Outcome) -> &[Effect] {
+    match outcome {
+        Outcome::Done(effects) | Outcome::Retry { effects, .. } | Outcome::Reject { effects, .. } => effects,
+        Outcome::Snooze { .. } => &[],
+    }
+}
+
+/// Deletes, reschedules or buries the job. False if the lease is stale.
+fn move_job(ledger: &mut Ledger<'_>, claim: &Claim, outcome: &Outcome) -> Result<bool> {
+    let Claim { stage, seq, token, .. } = *claim;
+    let held = match outcome {
+        Outcome::Done(_) => jobs::settle(ledger.tx, seq, token)?,
+        Outcome::Retry { after_ms, error, .. } => {
+            let at = ledger.now.saturating_add_unsigned(*after_ms);
+            ledger.due_at(stage, at);
+            jobs::reschedule(ledger.tx, seq, token, at, Some(error))?
+        }
+        Outcome::Snooze { until } => {
+            ledger.due_at(stage, *until);
+            jobs::release(ledger.tx, seq, token, *until)?
+        }
+        Outcome::Reject { error, .. } => {
+            let held = jobs::bury(ledger.tx, seq, token, error)?;
+            if held {
+                dead_letter(ledger, claim, error)?;
+            }
+            held
+        }
+    };
+    let ended = matches!(outcome, Outcome::Done(_) | Outcome::Reject { .. });
+    if held && ended && stage == StageName::Trigger {
+        ledger.trigger_ended();
+    }
+    Ok(held)
+}
+
+fn dead_letter(ledger: &mut Ledger<'_>, claim: &Claim, error: &str) -> Result<()> {
+    let (job, stage) = (claim.id, claim.stage);
+    ledger.count(|tally| &tally.dead_letters);
+    ledger.change(|| Change::Dead { job, stage, error: error.to_owned() });
+    let detail = json!({ "stage": stage, "error": error });
+    ledger.audit(&format!("system:{stage}"), "job.bury", &job.to_string(), "ok", &detail)
+}
+
+fn apply(ledger: &mut Ledger<'_>, effect: &Effect) -> Result<()> {
+    match effect {
+        Effect::StartRun(start) => start_run::apply(ledger, start),
+        Effect::EndAttempt(end) => end_attempt::apply(ledger, end),
+        Effect::Emit(material) => insert_event(ledger, material, None),
+        Effect::Record(record, run) => record::apply(ledger, record, run),
+        Effect::Notify(notice) => notifications::enqueue(ledger, notice),
+        Effect::Deliver(delivery) => deliver::apply(ledger, delivery),
+    }
+}
+
+/// Makes a dead letter of a job whose outcome cannot be written. Best effort: the lease lapses otherwise.
+pub(super) async fn bury(service: &Arc<Service>, stage: StageName, job: &HandedJob, error: &Error) {
+    let error = format!("{}: {}", error.code(), error.operator_line());
+    let outcome = Outcome::Reject { error, effects: Vec::new() };
+    if let Err(error) = settle(service, stage, job, Arc::new(outcome)).await {
+        tracing::error!(%stage, job = %job.id, code = %error.code(), "job could not be buried");
+    }
+}
+
+/// A transition that the table refuses: the rows and the plan disagree.
+fn illegal(error: &Illegal) -> Error {
+    Error::internal(error.to_string())
+}
