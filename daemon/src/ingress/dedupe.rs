@@ -1,0 +1,31 @@
+//! By what a repeated webhook is recognised.
+
+use tenantry_protocol::error::ErrorCode;
+use tenantry_workflow::{Context, WebhookTrigger};
+
+use super::verify::Verified;
+use crate::error::{Error, Result};
+use crate::service::events::DedupeKey;
+use crate::service::material::EventMaterial;
+
+/// How long a sender's own delivery id is remembered where the trigger says nothing else, in milliseconds.
+const DELIVERY_TTL_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// The trigger's own key, else the sender's delivery id.
+pub(super) fn key_of(
+    hook: &WebhookTrigger,
+    verified: &Verified,
+    material: &EventMaterial,
+) -> Result<Option<DedupeKey>> {
+    let scope = format!("hook:{}", hook.path);
+    let Some(dedupe) = &hook.dedupe else {
+        let delivery = verified.delivery_id.as_deref();
+        return Ok(delivery.map(|id| DedupeKey::new(&scope, id, DELIVERY_TTL_MS)));
+    };
+    let values = Context { event: &material.value, ..Context::default() };
+    let key = dedupe.key.text(&values).map_err(|error| {
+        Error::new(ErrorCode::ExpressionFailed, format!("dedupe.key: {error}"))
+            .with_hint("the event has no such field; senders and workflow disagree")
+    })?;
+    Ok(Some(DedupeKey::new(&scope, &key, i64::try_from(dedupe.ttl_ms).unwrap_or(i64::MAX))))
+}
