@@ -7,6 +7,7 @@ use clap::Args;
 use tenantry_daemon::config::{Config, Environment, Overrides};
 use tenantry_daemon::error::Error;
 
+use crate::exit::Exit;
 use crate::failure::{Ended, Failure};
 use crate::invocation::Global;
 
@@ -51,7 +52,8 @@ impl Daemon {
         if let Some(ingress) = self.ingress {
             loaded.config.ingress.listen = ingress;
         }
-        Err(Failure::usage(format!("boot {}", loaded.folders.socket.display())))
+        tenantry_daemon::boot::run(loaded).map_err(|error| failure(&error))?;
+        Ok(Exit::Ok)
     }
 }
 
