@@ -111,7 +111,8 @@ async fn start(config: Config, folders: &Folders, clock: &Clock, parts: &Parts) 
     for listener in doors.api {
         serve_api(&api, listener, clock, &parts.doors);
     }
-    recover::all(&service).await?;
+    let left = recover::all(&service).await;
+    recover::keep_trying(&service, left, &parts.upkeep);
     upkeep::start(&service, &egress, &parts.upkeep);
     for listener in doors.ingress {
         serve_ingress(&service, listener, clock, &parts.doors);

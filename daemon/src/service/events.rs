@@ -194,7 +194,7 @@ impl Service {
         let tenant = by.require_tenant(Permission::EventRead)?;
         let (after, size) = (cursor::id(query.after.as_deref())?, query.size());
         let rows = self.store.tenant(tenant.id)?.read(move |tx| events::list(tx, after, size)).await?;
-        Ok(cursor::page(rows, size, |row| row.id.to_string(), view))
+        Ok(cursor::page(rows, size, |row| row.id.to_string(), |row| self.event_view(tenant.id, row)))
     }
 
     /// The runs that an event has started, of workflows that are not deleted.
@@ -213,6 +213,23 @@ impl Service {
         read.await
     }
 
+    fn event_view(&self, tenant: TenantId, row: events::Event) -> EventView {
+        let body_bytes = match &row.body {
+            Body::None => 0,
+            Body::Blob(hash) => self.store.blob_bytes(tenant, hash),
+            Body::Inline(bytes) => bytes.len() as u64,
+        };
+        EventView {
+            id: row.id,
+            kind: row.kind,
+            source: row.source,
+            received_at: row.received_at,
+            body_bytes,
+            runs: Vec::new(),
+            content: None,
+        }
+    }
+
     /// Shows an event with its content and its runs.
     pub async fn get_event(&self, by: &Authorized, id: &str) -> Result<EventView> {
         let tenant = by.require_tenant(Permission::EventRead)?;
@@ -229,22 +246,6 @@ impl Service {
             runs,
             content: Some(Value::clone(&content)),
         })
-    }
-}
-
-fn view(row: events::Event) -> EventView {
-    let body_bytes = match &row.body {
-        Body::None | Body::Blob(_) => 0,
-        Body::Inline(bytes) => bytes.len() as u64,
-    };
-    EventView {
-        id: row.id,
-        kind: row.kind,
-        source: row.source,
-        received_at: row.received_at,
-        body_bytes,
-        runs: Vec::new(),
-        content: None,
     }
 }
 

@@ -14,14 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenantry_protocol::error::ErrorCode;
-use tenantry_protocol::state::StageName;
+use tenantry_protocol::state::{StageName, TenantState};
 
 use super::lines::LineDrain;
 use super::outcome::Outcome;
 use super::{JobContext, LineSink, Stage, load, settle};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::service::Service;
 use crate::service::handover::HandedJob;
+use crate::store::tenant::jobs;
 use crate::supervise::{Panicked, Stop, Supervisor, TaskSpec, catch_panic};
 
 /// How much longer than its own time limit a handler is waited for before it is dropped.
@@ -85,6 +86,10 @@ async fn serve<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) {
 /// Gathers the material and runs the handler. Whatever goes wrong becomes an outcome.
 async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -> Outcome {
     let Some(tenant) = service.directory.get(job.tenant) else { return Outcome::Done(Vec::new()) };
+    if tenant.state != TenantState::Active {
+        // Suspended while the job was in memory: it goes back to disk and waits for the tenant to be resumed.
+        return Outcome::Snooze { until: service.clock.now_ms() };
+    }
     let material = match load::material(service, &tenant, S::NAME, job).await {
         Ok(Some(material)) => material,
         // What the job was about is gone: a run that was purged, a channel that was deleted.
@@ -95,6 +100,10 @@ async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -
     let Some(payload) = stage.payload(material) else {
         return reject("its payload belongs to another stage");
     };
+    let limit = stage.time_limit(&payload).saturating_add(OVERSTAY);
+    if let Err(error) = outlast(service, S::NAME, job, limit).await {
+        return again(service, S::NAME, job, &error.to_string());
+    }
     let (sink, drain) = LineSink::new();
     let watch = service.running.watch(job.run);
     let context = JobContext {
@@ -105,7 +114,6 @@ async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -
         cancel: watch.token(),
         lines: sink,
     };
-    let limit = stage.time_limit(&payload).saturating_add(OVERSTAY);
     let handler = service.clock.timeout(limit, stage.handle(&context, payload));
     match relay(service, job, catch_panic(handler), drain).await {
         Ok(Ok(outcome)) => outcome,
@@ -117,8 +125,21 @@ async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -
     }
 }
 
+/// Makes the lease hold for as long as the handler may take: a job that came from disk was claimed without knowing.
+async fn outlast(service: &Service, stage: StageName, job: &HandedJob, limit: Duration) -> Result<()> {
+    let needed = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
+    let until = service.clock.now_ms().saturating_add(needed);
+    if until <= job.lease_until {
+        return Ok(());
+    }
+    let until = until.saturating_add(service.handover.lease_margin_ms(stage));
+    let (seq, token) = (job.seq, job.token);
+    let file = service.store.tenant(job.tenant)?;
+    file.write(stage, move |tx| jobs::extend(tx, seq, token, until)).await.map(drop)
+}
+
 /// How a handler ended: with an outcome, too late, or with a panic.
-type Handled<T> = Result<Result<Outcome, T>, Panicked>;
+type Handled<T> = std::result::Result<std::result::Result<Outcome, T>, Panicked>;
 
 /// Sends lines on while the handler works, and adds what is left to its outcome.
 async fn relay<T>(

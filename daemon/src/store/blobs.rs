@@ -29,6 +29,12 @@ impl Store {
         self.blocking("read a payload", move || get(&path, &hash)).await
     }
 
+    /// The size of a payload in bytes; 0 if it is not there.
+    pub fn blob_bytes(&self, tenant: TenantId, hash: &[u8; 32]) -> u64 {
+        let path = path(&self.tenant_folder(tenant).join("blobs"), hash);
+        fs::metadata(path).map_or(0, |file| file.len())
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         name: &'static str,

@@ -1,9 +1,10 @@
-//! Upkeep: periodic work that is idempotent, takes no input and may be late: lapsed leases, signed checkpoints,
-//! expired keys of deduplication, sessions and tokens, key rotation.
+//! Upkeep: periodic work that is idempotent, takes no input and may be late: the condition of files, lapsed leases,
+//! signed checkpoints, expired keys of deduplication, sessions and tokens, key rotation.
 //!
 //! **Invariant:** nothing here decides about a run. What upkeep forgets for a day, the daemon survives for a day.
 
 mod checkpoints;
+mod conditions;
 mod forget;
 mod leases;
 mod rotation;
@@ -27,6 +28,7 @@ const ROTATION_EVERY: Duration = Duration::from_mins(10);
 
 /// Starts all of it under the supervisor.
 pub fn start(service: &Arc<Service>, egress: &Arc<Egress>, supervisor: &Supervisor) {
+    conditions::start(service, supervisor);
     every("upkeep checkpoints", CHECKPOINT_EVERY, service, supervisor, checkpoints::sign);
     every("upkeep leases", LEASES_EVERY, service, supervisor, leases::reclaim);
     every("upkeep rotation", ROTATION_EVERY, service, supervisor, rotation::rotate);
