@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use tenantry_protocol::audit::{AuditQuery, AuditVerified, AuditView};
+use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::path::Operation;
 
 use crate::exit::Exit;
@@ -187,7 +188,8 @@ impl Row for AuditView {
     ];
 
     fn cells(&self, clock: Clock) -> Vec<Cell> {
-        let tone = if self.outcome == "ok" { Tone::Plain } else { Tone::Bad };
+        let refused = self.outcome.parse::<ErrorCode>().is_ok();
+        let tone = if refused { Tone::Bad } else { Tone::Plain };
         vec![
             self.seq.to_string().into(),
             clock.at(self.at).into(),

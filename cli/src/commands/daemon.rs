@@ -44,7 +44,7 @@ impl Daemon {
             rustix::process::setsid().ok();
         }
         let environment = Environment::of_process();
-        let overrides = Overrides { config: self.config, data: self.data, runtime: None };
+        let overrides = Overrides { config: self.config, data: self.data.map(absolute), runtime: None };
         let mut loaded = Config::load(&environment, &overrides).map_err(|error| failure(&error))?;
         if let Some(socket) = global.socket() {
             loaded.folders.socket = socket;
@@ -57,8 +57,20 @@ impl Daemon {
     }
 }
 
+/// Wherever this process is later, and whatever the runner is told.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// Whoever starts a daemon is its operator, and may see what callers may not.
 fn failure(error: &Error) -> Failure {
-    let failure = Failure::new(error.code(), error.detail()).with_findings(error.findings().to_vec());
+    let operator = error.operator_line();
+    let message = if error.detail().contains(&operator) {
+        error.detail().to_owned()
+    } else {
+        format!("{}: {operator}", error.detail())
+    };
+    let failure = Failure::new(error.code(), message).with_findings(error.findings().to_vec());
     match error.hint() {
         Some(hint) => failure.with_hint(hint),
         None => failure,
