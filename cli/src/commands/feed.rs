@@ -119,6 +119,7 @@ fn subject(change: &Change) -> String {
 /// A change as a line, without its end.
 fn line(item: &FeedItem, colour: bool) -> String {
     let (kind, text, tone) = match &item.change {
+        Change::Gap { dropped: 0 } => ("gap", "from here on".to_owned(), Tone::Dim),
         Change::Gap { dropped } => ("gap", format!("{dropped} changes were not seen"), Tone::Dim),
         Change::Tenant { name, state, degraded } => {
             let state = state.map_or("deleted", |state| state.as_str());

@@ -1,7 +1,7 @@
 //! Waiting for a run, with its log lines or without. The run's record decides when it is over, not the stream: a stream
 //! may break at any time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::path::Operation;
@@ -16,6 +16,27 @@ const LOOK_FIRST: Duration = Duration::from_millis(20);
 const LOOK_LONGEST: Duration = Duration::from_secs(1);
 /// How often in a row a stream that broke is opened again.
 const REOPEN_LIMIT: u32 = 20;
+
+/// Waits until the trigger stage has made the run of an event that was accepted just now; `false` if it has not come
+/// by then. Until it has, the run's id is a promise that no other call knows.
+pub(super) async fn appears(
+    session: &Session,
+    tenant: &str,
+    run: &str,
+    limit: Duration,
+) -> Result<bool, Failure> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(2);
+    loop {
+        match session.get::<RunView>(Operation::RunGet, &[tenant, run], &()).await {
+            Ok(_) => return Ok(true),
+            Err(failure) if !failure.is(ErrorCode::NotFound) => return Err(failure),
+            Err(_) if begun.elapsed() > limit => return Ok(false),
+            Err(_) => tokio::time::sleep(pause).await,
+        }
+        pause = (pause * 2).min(LOOK_LONGEST);
+    }
+}
 
 /// Waits until a run has ended, or `--timeout`.
 pub(super) async fn wait(session: &Session, tenant: &str, run: &str) -> Result<RunView, Failure> {
@@ -75,6 +96,8 @@ async fn stream(session: &Session, tenant: &str, run: &str, step: Option<&str>) 
         let mut lines = session.stream(Operation::RunLogs, &[tenant, run], &query, None).await?;
         let broken = loop {
             match lines.next().await {
+                // The daemon says when there will be no more; the run's record says so too, below.
+                Ok(Some(event)) if event.event != "line" => {}
                 Ok(Some(event)) => {
                     failures = 0;
                     let line: LogLine = event.decode()?;

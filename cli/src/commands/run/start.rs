@@ -1,15 +1,23 @@
 //! Starting a workflow by hand: `tenantry run start` and, the same, `tenantry workflow run`.
 
+use std::time::Duration;
+
 use clap::Args;
+use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::path::Operation;
 use tenantry_protocol::run::{Accepted, RunStart};
 
-use super::follow::{follow_to_end, wait};
+use super::follow::{appears, follow_to_end, wait};
 use super::view;
 use crate::exit::Exit;
-use crate::failure::Ended;
+use crate::failure::{Ended, Failure};
 use crate::input;
 use crate::session::Session;
+
+/// How long a run that is stayed with may take to begin, unless --timeout says otherwise.
+const APPEAR_LIMIT: Duration = Duration::from_mins(1);
+/// How long the command waits for the run although nobody stays with it, so that the id it prints is already known.
+const APPEAR_BRIEFLY: Duration = Duration::from_secs(1);
 
 /// What is started, with what, and whether to stay with it.
 #[derive(Args, Debug)]
@@ -54,12 +62,21 @@ impl Start {
             output.machine(&accepted, &event, || output.line(&event))?;
             return Ok(Exit::Ok);
         };
-        if !self.follow && !self.wait {
+        let stays = self.follow || self.wait;
+        let limit = if stays { session.timeout().unwrap_or(APPEAR_LIMIT) } else { APPEAR_BRIEFLY };
+        let appeared = appears(session, &tenant, &run, limit).await?;
+        if !stays {
             output.machine(&accepted, &run, || output.line(&run))?;
             output.note(&format!("follow it: tenantry -t {tenant} run logs {run} --follow"));
             return Ok(Exit::Ok);
         }
         output.note(&run);
+        if !appeared {
+            let message =
+                format!("{} is accepted, but the trigger stage has not begun {run}", accepted.event);
+            return Err(Failure::new(ErrorCode::Timeout, message)
+                .with_hint(format!("`tenantry -t {tenant} queue list` shows what is before it")));
+        }
         let ended = if self.follow {
             follow_to_end(session, &tenant, &run).await?
         } else {
