@@ -15,6 +15,7 @@ mod session;
 mod socket;
 mod state;
 mod table;
+mod words;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@ use crate::input::confirm;
 use crate::moment::Clock;
 use crate::session::{Paging, Session};
 use crate::table::{Cell, Tone};
+use crate::words;
 
 /// Look at dead letters, put them back or discard them
 #[derive(Args, Debug)]
@@ -38,7 +39,7 @@ Examples:
     )]
     List {
         /// Only those of this stage
-        #[arg(long)]
+        #[arg(long, value_parser = words::stage())]
         stage: Option<StageName>,
         #[command(flatten)]
         paging: Paging,
@@ -84,7 +85,7 @@ struct Which {
     #[arg(long)]
     all: bool,
     /// With --all: only those of this stage
-    #[arg(long, requires = "all")]
+    #[arg(long, requires = "all", value_parser = words::stage())]
     stage: Option<StageName>,
 }
 

@@ -18,6 +18,7 @@ use crate::input::confirm;
 use crate::moment::Clock;
 use crate::session::{Paging, Session};
 use crate::table::{Cell, Column, Row, Tone};
+use crate::words;
 
 /// Create and revoke the keys that people and programs log in with
 #[derive(Args, Debug)]
@@ -47,7 +48,7 @@ Examples:
         /// Who or what will use it
         name: String,
         /// What it may do
-        #[arg(long)]
+        #[arg(long, value_parser = words::role())]
         role: Role,
         /// When it expires [default: never]
         #[arg(long, value_name = "DAYS")]

@@ -13,6 +13,7 @@ use crate::moment::Clock;
 use crate::session::{Paging, Session};
 use crate::state;
 use crate::table::{Cell, Column, Row};
+use crate::words;
 
 /// See what waits in the four stages
 #[derive(Args, Debug)]
@@ -42,7 +43,8 @@ Examples:
   tenantry -t acme queue jobs trigger
   tenantry -t acme queue jobs notification -o wide")]
     Jobs {
-        /// trigger, action, logging or notification
+        /// The stage
+        #[arg(value_parser = words::stage())]
         stage: StageName,
         #[command(flatten)]
         paging: Paging,

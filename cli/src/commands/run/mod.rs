@@ -5,7 +5,6 @@ mod start;
 mod view;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 use tenantry_protocol::path::Operation;
 use tenantry_protocol::printable::printable;
 use tenantry_protocol::run::{LogLine, LogQuery, RunQuery, RunView, StepView};
@@ -14,6 +13,7 @@ use tenantry_protocol::state::RunState;
 use crate::exit::Exit;
 use crate::failure::{Ended, Failure};
 use crate::session::{Paging, Session};
+use crate::words;
 
 pub(crate) use start::Start;
 #[cfg(feature = "server")]
@@ -58,8 +58,8 @@ Examples:
         /// Only runs of this workflow
         #[arg(long, value_name = "NAME")]
         workflow: Option<String>,
-        /// Only runs in this state: queued, running, succeeded, failed, cancelled, timed-out
-        #[arg(long)]
+        /// Only runs in this state
+        #[arg(long, value_parser = words::run_state())]
         state: Option<RunState>,
         #[command(flatten)]
         paging: Paging,
@@ -152,8 +152,8 @@ impl Run {
                 logs(session, &tenant, &run, step, &paging.or_all()).await?;
             }
             Verb::Cancel { run } => {
-                session.send::<Value>(Operation::RunCancel, &[&tenant, &run], &()).await?;
-                output.note(&format!("cancelled {run}"));
+                let run: RunView = session.send(Operation::RunCancel, &[&tenant, &run], &()).await?;
+                view::show(output, &run)?;
             }
             Verb::Wait { run, no_wait: true } => {
                 let run: RunView = session.get(Operation::RunGet, &[&tenant, &run], &()).await?;
