@@ -15,6 +15,7 @@ Start here:
   tenantry demo                          see the whole thing run, in a private folder, in seconds
   tenantry up                            start a daemon of your own, or find the one that runs
   tenantry tenant create acme
+  tenantry workflow example > hello.yaml
   tenantry -t acme workflow apply hello.yaml
   tenantry -t acme workflow run hello --follow
   tenantry tui                           look at everything at once

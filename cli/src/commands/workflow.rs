@@ -1,6 +1,7 @@
 //! `tenantry workflow`: the definitions, checked offline or by the daemon.
 
 mod check;
+mod example;
 mod files;
 mod graph;
 mod view;
@@ -20,6 +21,7 @@ use crate::exit::Exit;
 use crate::failure::{Ended, Failure, finding_text};
 use crate::input::confirm;
 use crate::session::{Paging, Session};
+use example::Example;
 
 /// Check, apply, run and look at workflows
 #[derive(Args, Debug)]
@@ -152,6 +154,16 @@ Examples:
         #[arg(long)]
         yes: bool,
     },
+    /// Print a workflow to begin with
+    #[command(after_help = "\
+Examples:
+  tenantry workflow example > hello.yaml
+  tenantry workflow example push-report")]
+    Example {
+        /// Which one
+        #[arg(default_value_t, value_enum)]
+        example: Example,
+    },
     /// Print the JSON Schema of the workflow language, for editors
     #[command(after_help = "\
 Examples:
@@ -166,6 +178,7 @@ impl Workflow {
         match self.verb {
             Verb::Check { paths } => return check::check(output, &paths),
             Verb::Graph { path } => return graph::graph(output, &path),
+            Verb::Example { example } => return example::example(output, example),
             Verb::Schema => output.json(&tenantry_workflow::schema(), true)?,
             Verb::Apply { paths, dry_run } => apply(session, &paths, dry_run).await?,
             Verb::List { paging } => {
