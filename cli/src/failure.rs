@@ -188,7 +188,6 @@ impl Failure {
         self
     }
 
-    #[cfg(feature = "server")]
     /// The same with what is wrong in a text.
     #[must_use]
     pub(crate) fn with_findings(mut self, findings: Vec<Finding>) -> Self {

@@ -10,10 +10,26 @@ use crate::moment::parse_duration;
 use crate::output::{Format, Output};
 use crate::session::Target;
 
-const AFTER_HELP: &str = "\
-Start here:
+/// What only a program with a server in it can do.
+#[cfg(feature = "server")]
+macro_rules! start_a_server {
+    () => {
+        "
   tenantry demo                          see the whole thing run, in a private folder, in seconds
-  tenantry up                            start a daemon of your own, or find the one that runs
+  tenantry up                            start a daemon of your own, or find the one that runs"
+    };
+}
+#[cfg(not(feature = "server"))]
+macro_rules! start_a_server {
+    () => {
+        ""
+    };
+}
+
+const AFTER_HELP: &str = concat!(
+    "Start here:",
+    start_a_server!(),
+    "
   tenantry tenant create acme
   tenantry workflow example > hello.yaml
   tenantry -t acme workflow apply hello.yaml
@@ -22,7 +38,8 @@ Start here:
 
 Results go to standard output, everything else to standard error. Scripts ask for `-o json` (one document) or
 `-o jsonl` (one a line): these stay as they are; tables may change. More: `tenantry help exit-codes`,
-`tenantry help environment`, `tenantry explain CODE`.";
+`tenantry help environment`, `tenantry explain CODE`."
+);
 
 /// Durable automation for many tenants on one server: daemon, command line and dashboard in one binary
 #[derive(Parser, Debug)]
@@ -95,6 +112,7 @@ impl Global {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    #[cfg(feature = "server")]
     use std::fmt::Write;
 
     #[test]
@@ -103,6 +121,7 @@ mod tests {
     }
 
     /// The help of every command: what a person reads is reviewed like code. What every command repeats is left out.
+    #[cfg(feature = "server")]
     #[test]
     fn the_whole_help() {
         fn walk(command: &mut clap::Command, path: &str, out: &mut String) {
