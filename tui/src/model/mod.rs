@@ -102,6 +102,8 @@ pub struct Model {
     pub notice: Option<Trouble>,
     /// Feed items that were lost on the way since the start.
     pub lost_items: u64,
+    /// When the link was live last; until then an idle feed vouched for what is shown.
+    live_until: Option<i64>,
     stats_refresh: Refresh,
     runs_refresh: Refresh,
 }
@@ -124,6 +126,7 @@ impl Model {
             scope,
             notice: None,
             lost_items: 0,
+            live_until: None,
             stats_refresh: Refresh::default(),
             runs_refresh: Refresh::default(),
         }
@@ -195,7 +198,9 @@ impl Model {
     pub fn stale_ms(&self) -> Option<i64> {
         let since = match self.link {
             LinkState::Live => self.stats_refresh.stale_since(),
-            LinkState::Connecting | LinkState::Lost { .. } => self.stats_refresh.succeeded_at(),
+            LinkState::Connecting | LinkState::Lost { .. } => {
+                self.stats_refresh.stale_since().or(self.live_until)
+            }
         };
         since.map(|since| self.now.saturating_sub(since).max(0))
     }

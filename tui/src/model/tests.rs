@@ -110,6 +110,16 @@ fn nothing_is_read_while_disconnected_and_all_of_it_afterwards() {
 }
 
 #[test]
+fn what_an_idle_feed_vouched_for_ages_from_the_moment_it_is_lost() {
+    let mut model = model(overview().into_iter().take(4));
+    let lost = LinkState::Lost { trouble: unreachable(), retry_at: NOW };
+    update(&mut model, NOW + 60_000, Message::Link(lost.clone()));
+    update(&mut model, NOW + 62_000, Message::Link(LinkState::Connecting));
+    update(&mut model, NOW + 65_000, Message::Link(lost));
+    assert_eq!(model.stale_ms(), Some(5_000));
+}
+
+#[test]
 fn a_run_is_opened_and_left() {
     let mut model = model(overview());
     let newest = model.visible_run_ids()[0];

@@ -73,6 +73,9 @@ pub fn update(model: &mut Model, now: i64, message: Message) -> Vec<Effect> {
 /// The link is in another state: once it is live, everything shown is read again.
 fn link(model: &mut Model, state: LinkState) -> Option<Effect> {
     let live = state == LinkState::Live;
+    if !live && model.link == LinkState::Live {
+        model.live_until = Some(model.now);
+    }
     model.link = state;
     if !live {
         return None;
