@@ -120,6 +120,8 @@ fn settle_in(connection: &Connection, purpose: Use, sizes: Sizes) -> rusqlite::R
         (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true),
+        // Plans do not depend on bound values: otherwise binding new ones makes SQLite prepare the statement again.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, purpose == Use::Maintain),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, purpose == Use::Maintain),
     ] {

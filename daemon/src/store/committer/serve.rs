@@ -57,14 +57,19 @@ fn serve(shared: &Shared, file: &FileRef, seat: &mut Seat) -> Option<std::time::
             return (!shared.schedule.is_stopped()).then_some(pause);
         }
     }
+    // While this thread waits for its turn to compute, the file's lanes fill: the batch is taken afterwards. A file that
+    // must be opened first does so without holding up the others.
+    let mut turn = matches!(seat, Seat::Open(_)).then(|| locked(&shared.turn));
     let mut taken = file.take(shared.limits.batch_limit, now);
     if taken.works.is_empty() {
+        drop(turn);
         grant(shared, file, seat);
         return None;
     }
     while !taken.works.is_empty() {
         let writer = writer(shared, file, seat, &mut taken.works)?;
-        match writer.commit(&mut taken.works) {
+        let turn = turn.take().unwrap_or_else(|| locked(&shared.turn));
+        match writer.commit(&mut taken.works, turn) {
             Part::Committed { works, hooks } => acknowledge(works, hooks),
             Part::Lost { works, code, error } => {
                 tracing::warn!(file = %file.path.display(), %code, cause = %error.operator_line(), "a batch was lost");

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, MutexGuard};
 
 use rusqlite::{Connection, params};
 use tenantry_protocol::error::ErrorCode;
@@ -79,8 +79,8 @@ impl Writer {
     }
 
     /// Runs the closures in one transaction, until it is committed or lost; those that are left in `works` were
-    /// not touched.
-    pub(super) fn commit(&mut self, works: &mut VecDeque<Box<dyn Work>>) -> Part {
+    /// not touched. `turn` is given up when the closures have run.
+    pub(super) fn commit(&mut self, works: &mut VecDeque<Box<dyn Work>>, turn: MutexGuard<'_, ()>) -> Part {
         let tx = WriteTx::new(&self.connection, self.frontier.clone());
         let mut ran = Vec::with_capacity(works.len());
         if let Err(error) = exec(&self.connection, "begin immediate") {
@@ -112,6 +112,8 @@ impl Writer {
             }
         }
         let hooks = tx.take_hooks();
+        // From here on the disk works, not the processor: another file's closures may run.
+        drop(turn);
         if let Err(error) = commit(&self.connection) {
             return Part::Indeterminate(Unresolved::new(ran, hooks, expected, error));
         }
