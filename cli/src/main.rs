@@ -23,6 +23,12 @@ use clap::Parser;
 
 use invocation::Invocation;
 
+/// A run of the daemon is some hundreds of small allocations on one thread, freed on another; the allocator of the C
+/// library spends a fifth of its time on them. See docs/performance.md.
+#[cfg(feature = "server")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     #[cfg(feature = "server")]
     if let Some(code) = commands::runner::at_once() {

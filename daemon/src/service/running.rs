@@ -1,7 +1,7 @@
 //! Which runs have handlers at work, so that a cancel reaches them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tenantry_protocol::id::RunId;
 
@@ -14,6 +14,12 @@ type Table = HashMap<RunId, (Stop, usize)>;
 #[derive(Clone, Default)]
 pub struct Running {
     table: Arc<Mutex<Table>>,
+}
+
+/// What is never cancelled; shared, because making one costs more than most handlers of the short stages.
+fn never() -> Stop {
+    static NEVER: OnceLock<Stop> = OnceLock::new();
+    NEVER.get_or_init(Stop::new).clone()
 }
 
 /// One handler at work on a run; leaves the table when dropped.
@@ -30,7 +36,7 @@ impl Running {
 
     /// Enters a handler; without a run nothing ever cancels it.
     pub fn watch(&self, run: Option<RunId>) -> Watch {
-        let stop = run.map_or_else(Stop::new, |run| {
+        let stop = run.map_or_else(never, |run| {
             self.with(|table| {
                 let (stop, handlers) = table.entry(run).or_insert_with(|| (Stop::new(), 0));
                 *handlers += 1;

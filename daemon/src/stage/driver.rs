@@ -21,7 +21,9 @@ use super::outcome::Outcome;
 use super::{JobContext, LineSink, Stage, load, settle};
 use crate::error::{Error, Result};
 use crate::service::Service;
+use crate::service::directory::Tenant;
 use crate::service::handover::HandedJob;
+use crate::service::material::Material;
 use crate::store::tenant::jobs;
 use crate::supervise::{Panicked, Stop, Supervisor, TaskSpec, catch_panic};
 
@@ -90,7 +92,7 @@ async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -
         // Suspended while the job was in memory: it goes back to disk and waits for the tenant to be resumed.
         return Outcome::Snooze { until: service.clock.now_ms() };
     }
-    let material = match load::material(service, &tenant, S::NAME, job).await {
+    let material = match gather(service, &tenant, S::NAME, job).await {
         Ok(Some(material)) => material,
         // What the job was about is gone: a run that was purged, a channel that was deleted.
         Ok(None) => return Outcome::Done(Vec::new()),
@@ -104,8 +106,8 @@ async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -
     if let Err(error) = outlast(service, S::NAME, job, limit).await {
         return again(service, S::NAME, job, &error.to_string());
     }
-    let (sink, drain) = LineSink::new();
-    let watch = service.running.watch(job.run);
+    let (sink, drain) = if S::IS_LONG { LineSink::new() } else { LineSink::closed() };
+    let watch = service.running.watch(job.run.filter(|_| S::IS_LONG));
     let context = JobContext {
         tenant,
         job: job.id,
@@ -122,6 +124,19 @@ async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -
             tracing::error!(stage = %S::NAME, job = %job.id, panic = panicked.message(), "handler panicked");
             again(service, S::NAME, job, "the handler made a mistake; the telemetry has the detail")
         }
+    }
+}
+
+/// The material of a job: as it was handed over, else read. Reading is rare and its future large, so it is boxed.
+async fn gather(
+    service: &Service,
+    tenant: &Tenant,
+    stage: StageName,
+    job: &HandedJob,
+) -> Result<Option<Material>> {
+    match &job.material {
+        Some(material) if !load::is_incomplete(material) => Ok(Some(material.clone())),
+        _ => Box::pin(load::material(service, tenant, stage, job)).await,
     }
 }
 
@@ -160,8 +175,7 @@ async fn relay<T>(
             }
             lines = drain.next(&service.clock) => lines,
         };
-        let send = settle::lines::send_on(service, job, lines);
-        tokio::pin!(send);
+        let mut send = Box::pin(settle::lines::send_on(service, job, lines));
         // The handler goes on while its lines are written.
         tokio::select! {
             biased;

@@ -18,34 +18,42 @@ const LINGER: Duration = Duration::from_millis(500);
 /// Takes lines from a handler.
 #[derive(Clone)]
 pub struct LineSink {
-    sender: mpsc::Sender<Line>,
+    sender: Option<mpsc::Sender<Line>>,
 }
 
 impl LineSink {
     /// A sink and what drains it.
     pub(super) fn new() -> (Self, LineDrain) {
         let (sender, receiver) = mpsc::channel(BATCH);
-        (Self { sender }, LineDrain { receiver, batch: Vec::new() })
+        (Self { sender: Some(sender) }, LineDrain { receiver: Some(receiver), batch: Vec::new() })
+    }
+
+    /// A sink for handlers that have nothing to say; it costs nothing.
+    pub(super) const fn closed() -> (Self, LineDrain) {
+        (Self { sender: None }, LineDrain { receiver: None, batch: Vec::new() })
     }
 
     /// Takes a line; waits while too many are on their way.
     pub async fn push(&self, line: Line) {
-        // The drain outlives the handler, so a closed channel means that the job is being given up.
-        self.sender.send(line).await.ok();
+        if let Some(sender) = &self.sender {
+            // The drain outlives the handler, so a closed channel means that the job is being given up.
+            sender.send(line).await.ok();
+        }
     }
 }
 
 /// Gives the lines of a handler in batches.
 pub(super) struct LineDrain {
-    receiver: mpsc::Receiver<Line>,
+    receiver: Option<mpsc::Receiver<Line>>,
     batch: Vec<Line>,
 }
 
 impl LineDrain {
     /// The next batch: when it is full, or half a second after its first line. Dropping the future loses no line.
     pub(super) async fn next(&mut self, clock: &Clock) -> Vec<Line> {
+        let Some(receiver) = &mut self.receiver else { return std::future::pending().await };
         if self.batch.is_empty() {
-            match self.receiver.recv().await {
+            match receiver.recv().await {
                 Some(line) => self.batch.push(line),
                 // Every sink is gone: nothing comes any more.
                 None => std::future::pending().await,
@@ -56,7 +64,7 @@ impl LineDrain {
         while self.batch.len() < BATCH {
             tokio::select! {
                 biased;
-                line = self.receiver.recv() => match line {
+                line = receiver.recv() => match line {
                     Some(line) => self.batch.push(line),
                     None => break,
                 },
@@ -69,7 +77,9 @@ impl LineDrain {
     /// What is left when the handler has ended.
     pub(super) fn rest(&mut self) -> Vec<Line> {
         let mut rest = std::mem::take(&mut self.batch);
-        rest.extend(std::iter::from_fn(|| self.receiver.try_recv().ok()));
+        if let Some(receiver) = &mut self.receiver {
+            rest.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
+        }
         rest
     }
 }

@@ -18,6 +18,15 @@ use crate::service::material::{EventMaterial, Material, NotificationMaterial, Ou
 use crate::service::notifications::NotificationJob;
 use crate::store::tenant::{channels, notifications, runs};
 
+/// Whether something must be read even for a job that was handed over: how the run before it ended.
+pub fn is_incomplete(material: &Material) -> bool {
+    matches!(material, Material::Record(record, run, None) if asks(record, run))
+}
+
+fn asks(record: &OutcomeRecord, run: &RunMaterial) -> bool {
+    record.run_end.is_some() && run.live.asks_previous
+}
+
 /// The material of a job; none if what it is about is gone.
 pub async fn material(
     service: &Service,
@@ -33,23 +42,20 @@ pub async fn material(
         (None, StageName::Notification) => notification(service, tenant, job).await?,
     };
     match material {
-        Some(Material::Record(record, run, None)) => {
+        Some(Material::Record(record, run, None)) if asks(&record, &run) => {
             with_previous(service, tenant, record, run).await.map(Some)
         }
         other => Ok(other),
     }
 }
 
-/// Adds how the workflow's run before this one ended, where a rule asks for it.
+/// Adds how the workflow's run before this one ended.
 async fn with_previous(
     service: &Service,
     tenant: &Tenant,
     record: Arc<OutcomeRecord>,
     run: Arc<RunMaterial>,
 ) -> Result<Material> {
-    if record.run_end.is_none() || !run.live.asks_previous {
-        return Ok(Material::Record(record, run, None));
-    }
     let (workflow, id) = (run.live.id, run.id);
     let read = service.store.tenant(tenant.id)?.read(move |tx| runs::last_outcome(tx, workflow, id));
     Ok(Material::Record(record, run, read.await?))

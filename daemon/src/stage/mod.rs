@@ -44,7 +44,7 @@ pub struct JobContext {
     pub attempt: u32,
     /// The time.
     pub clock: Clock,
-    /// Cancelled when the run is cancelled.
+    /// Cancelled when the run is cancelled, for a stage whose handlers take long.
     pub cancel: Stop,
     /// Takes log lines while the handler works.
     pub lines: LineSink,
@@ -54,6 +54,9 @@ pub struct JobContext {
 pub trait Stage: Send + Sync + 'static {
     /// Which one.
     const NAME: StageName;
+
+    /// Whether its handlers write log lines and can be cancelled with their run.
+    const IS_LONG: bool = false;
 
     /// What a handler is given.
     type Payload: Send + Sync;

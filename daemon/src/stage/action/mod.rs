@@ -56,6 +56,7 @@ pub struct StepPayload {
 
 impl Stage for Action {
     const NAME: StageName = StageName::Action;
+    const IS_LONG: bool = true;
     type Payload = StepPayload;
 
     fn payload(&self, material: Material) -> Option<StepPayload> {
