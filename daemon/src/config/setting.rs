@@ -84,14 +84,14 @@ impl Network {
 /// An exception of the egress guard: a host and a port, or a network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostPort {
-    /// `host:port`; the host as it stands in the URL, in lower case.
-    Host(String, u16),
+    /// `host:port`, or every port for `host:*`; the host as it stands in the URL, in lower case.
+    Host(String, Option<u16>),
     /// A network, all ports.
     Network(Network),
 }
 
 impl HostPort {
-    /// Reads `db.internal:5432`, `[fd00::1]:443` or `10.1.0.0/16`.
+    /// Reads `db.internal:5432`, `localhost:*`, `[fd00::1]:443` or `10.1.0.0/16`.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(network) = Network::parse(text) {
             return Some(Self::Network(network));
@@ -99,7 +99,20 @@ impl HostPort {
         let (host, port) = text.rsplit_once(':')?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let well_formed = !host.is_empty() && !host.contains(['/', '@', ' ', '*']);
-        well_formed.then_some(Self::Host(host.to_ascii_lowercase(), port.parse().ok().filter(|p| *p != 0)?))
+        let port = if port == "*" { None } else { Some(port.parse().ok().filter(|port| *port != 0)?) };
+        well_formed.then_some(Self::Host(host.to_ascii_lowercase(), port))
+    }
+
+    /// As it is written, here and in a tenant's allow-list.
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Host(host, port) => {
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                let port = port.map_or_else(|| "*".to_owned(), |port| port.to_string());
+                format!("{host}:{port}")
+            }
+            Self::Network(network) => format!("{}/{}", network.address, network.prefix),
+        }
     }
 }
 
@@ -277,11 +290,7 @@ text! {
     Network, "a network such as \"10.0.0.0/8\"", Self::parse,
         |network| format!("{}/{}", network.address, network.prefix);
     HostPort, "a host and a port or a network, such as \"db.internal:5432\" or \"10.1.0.0/16\"", Self::parse,
-        |entry| match entry {
-            Self::Host(host, port) if host.contains(':') => format!("[{host}]:{port}"),
-            Self::Host(host, port) => format!("{host}:{port}"),
-            Self::Network(network) => format!("{}/{}", network.address, network.prefix),
-        };
+        Self::to_text;
     Format, "\"auto\", \"text\" or \"json\"",
         |text| match text {
             "auto" => Some(Self::Auto),

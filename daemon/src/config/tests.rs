@@ -106,8 +106,8 @@ fn values_replace_defaults_and_leave_the_others() {
     let config = Config::parse(text, "t").expect("it parses");
     assert_eq!(config.ingress.listen, "[::1]:9000".parse().expect("an address"));
     assert_eq!(config.ingress.rate_per_tenant, Rate { count: 10, per: Duration::from_mins(1), burst: 3 });
-    assert_eq!(config.egress.allow[1], HostPort::Host("db.internal".to_owned(), 5432));
-    assert_eq!(config.egress.allow[2], HostPort::Host("fd00::1".to_owned(), 443));
+    assert_eq!(config.egress.allow[1], HostPort::Host("db.internal".to_owned(), Some(5432)));
+    assert_eq!(config.egress.allow[2], HostPort::Host("fd00::1".to_owned(), Some(443)));
     assert_eq!(config.telemetry.format, Format::Json);
     assert_eq!(config.api, Config::default().api);
 }

@@ -90,8 +90,7 @@ impl TryFrom<&HostPort> for AllowEntry {
     fn try_from(entry: &HostPort) -> Result<Self, BadEntry> {
         match entry {
             HostPort::Network(network) => Ok(Self { place: Place::Network(*network), port: None }),
-            HostPort::Host(host, port) if host.contains(':') => format!("[{host}]:{port}").parse(),
-            HostPort::Host(host, port) => format!("{host}:{port}").parse(),
+            HostPort::Host(..) => entry.to_text().parse(),
         }
     }
 }

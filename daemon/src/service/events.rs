@@ -58,6 +58,11 @@ pub fn run_of(event: EventId, workflow: WorkflowId) -> RunId {
     RunId::from_bytes(bytes)
 }
 
+/// The event that started a run of the workflow: [`run_of`] the other way round.
+pub fn event_of(run: RunId, workflow: WorkflowId) -> EventId {
+    EventId::from_bytes(*run_of(EventId::from_bytes(*run.as_bytes()), workflow).as_bytes())
+}
+
 /// By what a repeat is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DedupeKey {

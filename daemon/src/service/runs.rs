@@ -15,10 +15,10 @@ use tenantry_protocol::run::{Accepted, LogLine, LogQuery, RunQuery, RunStart, Ru
 use tenantry_protocol::state::{EventKind, RunState};
 use tenantry_workflow::transition::RunEvent;
 
-use self::view::{attempt_view, inputs_of, log_line, run_view, stage_times, step_view};
+use self::view::{attempt_view, inputs_of, log_line, queued_view, run_view, stage_times, step_view};
 use super::catalog::Live;
 use super::directory::Tenant;
-use super::events::{Arriving, DedupeKey, IDEMPOTENCY_TTL_MS, run_of};
+use super::events::{Arriving, DedupeKey, IDEMPOTENCY_TTL_MS, event_of, run_of};
 use super::material::RunMaterial;
 use super::{Authorized, Service, cursor, end_run, step_value};
 use crate::error::{Error, Result};
@@ -100,12 +100,29 @@ impl Service {
             let kind = kind_of(tx, run.event_id)?;
             Ok(Some((run, kind, steps::list(tx, id)?)))
         });
-        let (run, kind, rows) = read.await?.ok_or_else(|| Error::not_found("run", id))?;
+        let Some((run, kind, rows)) = read.await? else { return self.accepted_run(tenant, id).await };
         let live = self.catalog.revision(tenant.id, run.workflow_id, run.revision).await?;
         let mut view = run_view(run, live.name.clone(), kind);
         view.stages = Some(stage_times(&view));
         view.steps = rows.iter().map(|row| step_view(&live, row, Vec::new())).collect();
         Ok(view)
+    }
+
+    /// A run that was started by hand and that the trigger stage has not begun yet: its starter was told the id when
+    /// the event was durable.
+    async fn accepted_run(&self, tenant: &Tenant, id: RunId) -> Result<RunView> {
+        let catalog = self.catalog.of(tenant.id).await?;
+        let workflows: Vec<_> = catalog.workflows.values().cloned().collect();
+        let read = self.store.tenant(tenant.id)?.read(move |tx| {
+            for live in workflows {
+                let event = event_of(id, live.id);
+                if let Some(event) = events::get(tx, event)?.filter(|event| event.source == live.name) {
+                    return Ok(Some(queued_view(id, &live, &event)));
+                }
+            }
+            Ok(None)
+        });
+        read.await?.ok_or_else(|| Error::not_found("run", id))
     }
 
     /// Lists the steps of a run with their attempts.
@@ -116,7 +133,10 @@ impl Service {
             let Some(run) = runs::get(tx, id)? else { return Ok(None) };
             Ok(Some((run, steps::list(tx, id)?, attempts::list(tx, id)?)))
         });
-        let (run, rows, tries) = read.await?.ok_or_else(|| Error::not_found("run", id))?;
+        let Some((run, rows, tries)) = read.await? else {
+            self.accepted_run(tenant, id).await?;
+            return Ok(Page { items: Vec::new(), next: None });
+        };
         let live = self.catalog.revision(tenant.id, run.workflow_id, run.revision).await?;
         let of = |idx| tries.iter().filter(|t| t.idx == idx).map(attempt_view).collect::<Vec<_>>();
         let items = rows.iter().map(|row| step_view(&live, row, of(row.idx))).collect();
@@ -133,7 +153,10 @@ impl Service {
             let Some(run) = runs::get(tx, id)? else { return Ok(None) };
             Ok(Some((run, log_lines::list(tx, id, after, size)?)))
         });
-        let (run, rows) = read.await?.ok_or_else(|| Error::not_found("run", id))?;
+        let Some((run, rows)) = read.await? else {
+            self.accepted_run(tenant, id).await?;
+            return Ok(Page { items: Vec::new(), next: None });
+        };
         let live = self.catalog.revision(tenant.id, run.workflow_id, run.revision).await?;
         let mut page = cursor::page(rows, size, |row| row.number.to_string(), |row| log_line(&live, row));
         if let Some(step) = &query.step {
@@ -146,8 +169,10 @@ impl Service {
     pub async fn run_progress(&self, by: &Authorized, id: RunId) -> Result<(RunState, bool)> {
         let tenant = by.require_tenant(Permission::RunRead)?;
         let run = self.store.tenant(tenant.id)?.read(move |tx| runs::get(tx, id)).await?;
-        let run = run.ok_or_else(|| Error::not_found("run", id))?;
-        Ok((run.state, run.logged_at.is_some()))
+        match run {
+            Some(run) => Ok((run.state, run.logged_at.is_some())),
+            None => Ok((self.accepted_run(tenant, id).await?.state, false)),
+        }
     }
 
     /// Cancels a run: what has not started never will, and what is at work is told to stop.

@@ -247,7 +247,7 @@ fn missing_channels(catalog: &TenantCatalog, workflow: &Workflow, file: &str) ->
             line: 0,
             column: 0,
             message: format!("the tenant has no channel {}", rule.channel),
-            suggestion: Some(format!("create it: tenantry channel set {}", rule.channel)),
+            suggestion: Some(format!("create it: tenantry channel set {} inbox", rule.channel)),
             snippet: None,
         })
         .collect()

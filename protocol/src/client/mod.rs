@@ -181,8 +181,8 @@ impl Client {
         }
     }
 
-    /// The token at hand; without one, a first login by the way that was set.
-    async fn token(&self) -> Result<Option<String>, ClientError> {
+    /// The token that calls carry; without one, a first login by the way that was set.
+    pub async fn token(&self) -> Result<Option<String>, ClientError> {
         let held = self.state.lock().await.token.clone();
         match held {
             Some(token) => Ok(Some(token)),

@@ -1,13 +1,13 @@
 //! Runs, steps, attempts and log lines as clients see them.
 
 use serde_json::{Map, Value};
-use tenantry_protocol::id::EventId;
+use tenantry_protocol::id::{EventId, RunId};
 use tenantry_protocol::run::{AttemptView, LogLine, RunView, StageTimes, StepView};
-use tenantry_protocol::state::EventKind;
+use tenantry_protocol::state::{EventKind, RunState};
 
 use crate::service::catalog::Live;
 use crate::service::step_value;
-use crate::store::tenant::{attempts, log_lines, runs, steps};
+use crate::store::tenant::{attempts, events, log_lines, runs, steps};
 
 /// The inputs of a run started by hand.
 pub(super) fn inputs_of(run: &runs::Run) -> Option<Map<String, Value>> {
@@ -32,6 +32,29 @@ pub(super) fn run_view(run: runs::Run, workflow: String, trigger: EventKind) -> 
         logged_at: run.logged_at,
         notified_at: run.notified_at,
         inputs,
+        steps: Vec::new(),
+        stages: None,
+    }
+}
+
+/// A run of which only the event is there yet.
+pub(super) fn queued_view(id: RunId, live: &Live, event: &events::Event) -> RunView {
+    RunView {
+        id,
+        workflow_id: live.id,
+        workflow: live.name.clone(),
+        revision: live.revision,
+        event: event.id,
+        trigger: event.kind,
+        state: RunState::Queued,
+        error: None,
+        accepted_at: event.received_at,
+        created_at: event.received_at,
+        started_at: None,
+        ended_at: None,
+        logged_at: None,
+        notified_at: None,
+        inputs: Map::new(),
         steps: Vec::new(),
         stages: None,
     }
