@@ -182,7 +182,7 @@ impl Client {
     }
 
     /// The token that calls carry; without one, a first login by the way that was set.
-    pub async fn token(&self) -> Result<Option<String>, ClientError> {
+    async fn token(&self) -> Result<Option<String>, ClientError> {
         let held = self.state.lock().await.token.clone();
         match held {
             Some(token) => Ok(Some(token)),

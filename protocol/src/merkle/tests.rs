@@ -50,13 +50,17 @@ fn hashes(contents: &[Vec<u8>]) -> Vec<Hash> {
 
 fn frontier(leaves: &[Hash]) -> Frontier {
     let mut frontier = Frontier::default();
-    leaves.iter().for_each(|leaf| frontier.push(*leaf));
+    for leaf in leaves {
+        frontier.push(*leaf);
+    }
     frontier
 }
 
 fn oracle(contents: &[Vec<u8>]) -> MemoryBackedTree<Sha256, Vec<u8>> {
     let mut tree = MemoryBackedTree::new();
-    contents.iter().for_each(|content| tree.push(content.clone()));
+    for content in contents {
+        tree.push(content.clone());
+    }
     tree
 }
 
@@ -217,9 +221,12 @@ fn a_whole_export_verifies() {
     assert_eq!((verified.records, verified.checkpoints), (10, 2));
 }
 
+/// What an attacker calls it, and how it is done.
+type Tampering = (&'static str, fn(&mut Log));
+
 #[test]
 fn every_way_to_tamper_with_an_export_is_found() {
-    let tampered: [(&str, fn(&mut Log)); 7] = [
+    let tampered: [Tampering; 7] = [
         ("changed", |log| log.lines[2] = log.lines[2].replace("host:uid-0", "host:uid-1")),
         ("changed with its leaf", |log| {
             let mut view: AuditView = serde_json::from_str(&log.lines[2]).expect("JSON");
