@@ -77,7 +77,9 @@ fn serve(shared: &Shared, file: &FileRef, seat: &mut Seat) -> Option<std::time::
                     quarantine(shared, file, seat);
                     refuse(works, ErrorCode::TenantQuarantined);
                 } else {
-                    refuse(works, code);
+                    for work in works {
+                        work.refuse(echo(&error));
+                    }
                 }
             }
             Part::Indeterminate(unresolved) => {
@@ -119,7 +121,9 @@ fn writer<'s>(
                     quarantine(shared, file, seat);
                     refuse(works.drain(..).collect(), ErrorCode::TenantQuarantined);
                 } else {
-                    refuse(works.drain(..).collect(), code);
+                    for work in works.drain(..) {
+                        work.refuse(echo(&error));
+                    }
                 }
                 return None;
             }
@@ -151,6 +155,11 @@ fn acknowledge(works: Vec<Box<dyn Work>>, hooks: Vec<Hook>) {
     for work in works {
         work.answer();
     }
+}
+
+/// The same error for one more waiter.
+fn echo(error: &Error) -> Error {
+    Error::new(error.code(), error.detail()).with_operator(error.operator_line())
 }
 
 fn refuse(works: Vec<Box<dyn Work>>, code: ErrorCode) {

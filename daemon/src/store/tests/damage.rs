@@ -1,4 +1,5 @@
-//! Disks that fail, files that are damaged, folders that are shared: nobody is lied to, and the neighbours go on.
+//! Disks that fail, files that are damaged, folders that are shared: nobody is lied to, and the neighbours go
+//! on.
 
 use rusqlite::ffi;
 use tenantry_protocol::error::ErrorCode;
@@ -185,6 +186,23 @@ async fn files_close_when_too_many_are_open_and_reopen_when_used() {
         tokio::task::yield_now().await;
     }
     drop(tenants);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_nobody_uses_is_closed_and_reopens_when_used() {
+    let house = House::with(|limits| limits.idle_close = std::time::Duration::from_millis(40)).await;
+    let tenant = house.tenant().await;
+    tenant.write(Lane::Api, add_key(1)).await.expect("written");
+    let clock = Clock::system();
+    let start = clock.instant();
+    while house.store.open_count() > 0 {
+        assert!(clock.elapsed(start) < PATIENCE, "still open");
+        tokio::task::yield_now().await;
+    }
+    tenant.write(Lane::Api, add_key(2)).await.expect("reopened");
+    assert_eq!(versions(&tenant).await, [1, 2]);
+    drop(tenant);
     house.stop().await;
 }
 

@@ -3,8 +3,10 @@
 mod auditing;
 mod damage;
 mod grouping;
+mod people;
 mod queues;
 mod settings;
+mod tables;
 
 use std::time::Duration;
 
