@@ -20,7 +20,7 @@ use crate::{SOON, eventually};
 /// Every test daemon may reach the loopback, where the receivers are, and takes any load from there.
 const CONFIG: &str = "\
 [egress]
-allow = [\"127.0.0.1:*\"]
+allow = [\"127.0.0.0/8\"]
 [ingress]
 rate-per-ip = \"100000/s burst 100000\"
 rate-per-tenant = \"100000/s burst 100000\"

@@ -81,7 +81,10 @@ impl TestTenant {
         let accepted: tenantry_protocol::run::Accepted =
             self.host.send(Operation::WorkflowRun, &[&self.name, workflow], &body).await?;
         match accepted.run {
-            Some(run) => self.run_view(&run.to_string()).await,
+            // The id is given with the acknowledgement; the trigger stage makes the run a moment later.
+            Some(run) => {
+                Ok(soon("the run is made", || async { self.run_view(&run.to_string()).await.ok() }).await)
+            }
             None => self.run_of_event(&accepted.event.to_string()).await,
         }
     }

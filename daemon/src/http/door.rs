@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -29,11 +30,17 @@ const BEARER_LIMIT: usize = 8 * 1024;
 /// Lets a request in, or answers it.
 pub async fn door(
     State((api, operation)): State<(Arc<Api>, Operation)>,
-    path: RawPathParams,
+    path: std::result::Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let id = RequestId::new(api.service.clock.now_ms());
+    let Ok(path) = path else {
+        return problem(
+            &Error::new(ErrorCode::BadIdentifier, "the path is not UTF-8 once it is decoded"),
+            id,
+        );
+    };
     let tenant = path.iter().find(|(name, _)| *name == "tenant").map(|(_, value)| value.to_owned());
     let mut response = match admit(&api, operation, tenant.as_deref(), &mut request, id) {
         Err(error) => problem(&error, id),

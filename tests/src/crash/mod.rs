@@ -120,7 +120,7 @@ notify:
 pub async fn run(plan: Plan) -> io::Result<Report> {
     let mut random = Random::new(plan.seed);
     let receiver = Receiver::start().await?;
-    let mut daemon = TestDaemon::start_in(Home::new("[telemetry]\nlevel = \"warn\"\n")?).await?;
+    let mut daemon = TestDaemon::start_in(Home::new("level = \"warn\"\n")?).await?;
     let mut tenants = Vec::new();
     for number in 1..=plan.tenants {
         let tenant =

@@ -273,7 +273,7 @@ async fn webhook_bodies_of_every_kind() {
         let answer = send(name, body).await;
         assert!(matches!(answer.status.as_u16(), 202 | 400), "{name}: {answer:?}");
     }
-    let large = vec![b'x'; 200 << 10];
+    let large = format!("\"{}\"", "x".repeat(200 << 10)).into_bytes();
     assert_eq!(send("large", &large).await.status, 202, "over 64 KiB goes into a blob");
     let answer = send("too-large", &vec![b'x'; (1 << 20) + 1]).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (413, "body-too-large"));
@@ -304,7 +304,7 @@ async fn requests_that_no_client_would_send() {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let fine = answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.0 4");
         assert!(fine, "{shown:?}: {answer}");
-        assert!(!answer.contains("202"), "{shown:?}: {answer}");
+        assert!(!answer.contains("HTTP/1.1 202"), "{shown:?}: {answer}");
     }
     assert_well(&daemon, &acme).await;
 }
