@@ -43,8 +43,8 @@ struct Options {
     /// Tenants that are loaded
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100))]
     tenants: u16,
-    /// Connections of the load generator
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=250))]
+    /// Connections of the load generator; few do not flood, and the daemon allows one address 256
+    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u16).range(1..=250))]
     connections: u16,
     /// Where the daemon's folder is made; beside the build if left out, because a disk in memory proves nothing
     #[arg(long)]
