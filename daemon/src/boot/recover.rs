@@ -84,10 +84,9 @@ async fn one(service: &Arc<Service>, tenant: &Arc<Tenant>) -> Result<()> {
     }
     service.identity.remember(revoked, now);
     let waiting = |stage| depths.iter().filter(move |d| d.stage == stage && d.state != JobState::Dead);
-    let triggers: u64 = waiting(StageName::Trigger).map(|depth| depth.count).sum();
-    let triggers = i64::try_from(triggers).unwrap_or(i64::MAX);
-    tenant.tally.triggers_waiting.store(triggers, Ordering::Relaxed);
-    for stage in StageName::ALL {
+    for (stage, counted) in StageName::ALL.iter().zip(&tenant.tally.waiting) {
+        let jobs: u64 = waiting(*stage).map(|depth| depth.count).sum();
+        counted.store(i64::try_from(jobs).unwrap_or(i64::MAX), Ordering::Relaxed);
         if tenant.state == TenantState::Active && waiting(*stage).next().is_some() {
             service.handover.set_behind(*stage, tenant.id);
         }

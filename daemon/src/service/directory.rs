@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tenantry_protocol::id::TenantId;
-use tenantry_protocol::state::TenantState;
+use tenantry_protocol::state::{StageName, TenantState};
 use tenantry_protocol::tenant::{Counters, TenantLimits};
 
 use crate::egress::TenantEgress;
@@ -40,12 +40,13 @@ pub struct Tenant {
 
 macro_rules! tally {
     ($($counter:ident)+) => {
-        /// What a tenant has done since the daemon started, and how many jobs wait in its trigger queue.
+        /// What a tenant has done since the daemon started, and how many jobs wait in its queues.
         #[derive(Debug, Default)]
         pub struct Tally {
             $(#[doc = "Counted up only; see the field of that name in [`Counters`]."] pub $counter: AtomicU64,)+
-            /// Jobs of the trigger queue that are not settled: what the quota is measured against.
-            pub triggers_waiting: AtomicI64,
+            /// Jobs of each stage, in the order of [`StageName::ALL`], that are neither settled nor dead: what the
+            /// quota is measured against.
+            pub waiting: [AtomicI64; StageName::ALL.len()],
             /// Whether a stage or the store of this tenant fails at present.
             pub degraded: AtomicBool,
         }

@@ -145,11 +145,15 @@ impl Service {
         }
         let default = self.config.tenant_defaults.queue_quota as u64;
         let quota = tenant.limits.queue_quota.map_or(default, u64::from);
-        let waiting = tenant.tally.triggers_waiting.load(Ordering::Relaxed);
-        if u64::try_from(waiting).unwrap_or_default() >= quota {
-            count(&tenant.tally.events_refused);
-            let detail = format!("tenant {name} has {waiting} events waiting, its quota is {quota}");
-            return Err(Error::new(ErrorCode::QueueFull, detail).with_retry_after(1));
+        // Every stage counts: a slow receiver fills the action queue, and what it cannot take must not be accepted.
+        for (stage, waiting) in StageName::ALL.iter().zip(&tenant.tally.waiting) {
+            let waiting = waiting.load(Ordering::Relaxed);
+            if u64::try_from(waiting).unwrap_or_default() >= quota {
+                count(&tenant.tally.events_refused);
+                let detail =
+                    format!("tenant {name} has {waiting} {stage} jobs waiting, its quota is {quota}");
+                return Err(Error::new(ErrorCode::QueueFull, detail).with_retry_after(1));
+            }
         }
         Ok(())
     }

@@ -53,7 +53,7 @@ pub struct Ledger<'t> {
     due: Vec<(StageName, i64)>,
     changes: Vec<Change>,
     counters: Vec<Counter>,
-    triggers: i64,
+    queued: [i64; StageName::ALL.len()],
     followed: bool,
 }
 
@@ -72,7 +72,7 @@ impl<'t> Ledger<'t> {
             due: Vec::new(),
             changes: Vec::new(),
             counters: Vec::new(),
-            triggers: 0,
+            queued: [0; StageName::ALL.len()],
         }
     }
 
@@ -109,9 +109,7 @@ impl<'t> Ledger<'t> {
             };
             self.handed.push((slot, handed));
         }
-        if job.stage == StageName::Trigger {
-            self.triggers += 1;
-        }
+        self.queued[job.stage as usize] += 1;
         Ok(id)
     }
 
@@ -120,16 +118,14 @@ impl<'t> Ledger<'t> {
         self.service.handover.lease_margin_ms(stage).unsigned_abs()
     }
 
-    /// A job of the trigger queue was settled or buried.
-    pub fn trigger_ended(&mut self) {
-        self.triggers -= 1;
+    /// So many jobs of the stage's queue were settled, dropped or buried.
+    pub fn ended(&mut self, stage: StageName, jobs: usize) {
+        self.queued[stage as usize] -= i64::try_from(jobs).unwrap_or(i64::MAX);
     }
 
     /// A dead letter went back into its queue.
     pub fn retried(&mut self, stage: StageName) {
-        if stage == StageName::Trigger {
-            self.triggers += 1;
-        }
+        self.queued[stage as usize] += 1;
         self.due_at(stage, self.now);
     }
 
@@ -188,7 +184,7 @@ impl<'t> Ledger<'t> {
 
     /// Hands everything to the commit.
     pub fn seal(self) {
-        let Self { tx, tenant, now, service, handed, due, changes, counters, triggers, .. } = self;
+        let Self { tx, tenant, now, service, handed, due, changes, counters, queued, .. } = self;
         tx.on_commit(move || {
             for (slot, job) in handed {
                 slot.fill(job);
@@ -199,8 +195,10 @@ impl<'t> Ledger<'t> {
             for counter in counters {
                 count(counter(&tenant.tally));
             }
-            if triggers != 0 {
-                tenant.tally.triggers_waiting.fetch_add(triggers, Ordering::Relaxed);
+            for (waiting, more) in tenant.tally.waiting.iter().zip(queued) {
+                if more != 0 {
+                    waiting.fetch_add(more, Ordering::Relaxed);
+                }
             }
             if !changes.is_empty() {
                 service.feed.publish(now, Some(tenant.id), changes);

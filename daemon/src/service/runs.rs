@@ -12,7 +12,7 @@ use tenantry_protocol::id::{EventId, RunId, WorkflowId};
 use tenantry_protocol::page::{Page, PageQuery};
 use tenantry_protocol::permission::Permission;
 use tenantry_protocol::run::{Accepted, LogLine, LogQuery, RunQuery, RunStart, RunView, StepView};
-use tenantry_protocol::state::{EventKind, RunState};
+use tenantry_protocol::state::{EventKind, RunState, StageName};
 use tenantry_workflow::transition::RunEvent;
 
 use self::view::{attempt_view, inputs_of, log_line, queued_view, run_view, stage_times, step_view};
@@ -186,7 +186,8 @@ impl Service {
             if state.is_terminal() {
                 return Err(Error::new(ErrorCode::StateConflict, format!("{run} has {state} already")));
             }
-            jobs::drop_ready_of_run(ledger.tx, run)?;
+            let dropped = jobs::drop_ready_of_run(ledger.tx, run)?;
+            ledger.ended(StageName::Action, dropped);
             steps::cancel(ledger.tx, run, ledger.now)?;
             end_run::apply(ledger, &material, state, RunEvent::Cancel, None)?;
             ledger.audit_by(&context, "run.cancel", &run.to_string(), &json!({}))

@@ -92,8 +92,8 @@ fn move_job(ledger: &mut Ledger<'_>, claim: &Claim, outcome: &Outcome) -> Result
         }
     };
     let ended = matches!(outcome, Outcome::Done(_) | Outcome::Reject { .. });
-    if held && ended && stage == StageName::Trigger {
-        ledger.trigger_ended();
+    if held && ended {
+        ledger.ended(stage, 1);
     }
     Ok(held)
 }

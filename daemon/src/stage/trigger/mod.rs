@@ -96,7 +96,7 @@ fn decide(
 ) -> Result<Option<Effect>, ExpressionError> {
     let inputs = match payload.event.kind {
         EventKind::Manual => payload.value.get("body").cloned().unwrap_or(Value::Null),
-        EventKind::Webhook | EventKind::Emitted => Value::Null,
+        EventKind::Webhook | EventKind::Emitted => live.workflow.default_inputs(),
     };
     let values = Context {
         event: &payload.value,
