@@ -199,10 +199,10 @@ async fn under_load(options: &Options, bench: &mut Bench) -> io::Result<()> {
 fn conclude(options: &Options, bench: &mut Bench) {
     let (left, repeats) = (bench.board.outstanding(), bench.board.repeats.load(Relaxed));
     let report = &mut bench.report;
-    report.judge("account", "accepted but never notified", left as f64, "runs", report::Target::AtMost(0.0));
-    report.judge("account", "notified twice or unasked", repeats as f64, "runs", report::Target::AtMost(0.0));
-    report.tell("account", "requests of steps", bench.board.actions.load(Relaxed) as f64, "requests");
-    report.tell("account", "notified", bench.board.completed() as f64, "runs");
+    report.judge("balance", "accepted but never notified", left as f64, "runs", report::Target::AtMost(0.0));
+    report.judge("balance", "notified twice or unasked", repeats as f64, "runs", report::Target::AtMost(0.0));
+    report.tell("balance", "requests of steps", bench.board.actions.load(Relaxed) as f64, "requests");
+    report.tell("balance", "notified", bench.board.completed() as f64, "runs");
     report.notes.extend(bench.daemon.complaints());
     if options.keep {
         let kept = bench.daemon.keep();
