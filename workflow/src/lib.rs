@@ -20,6 +20,7 @@ pub mod limits;
 pub mod names;
 pub mod plan;
 pub mod retry;
+pub mod schedule;
 mod source;
 mod suggest;
 pub mod transition;
@@ -34,6 +35,7 @@ pub use definition::{
 pub use duration::{DurationError, parse_ms as parse_duration_ms};
 pub use expression::{Expression, ExpressionError, Template, ValueTemplate};
 pub use format::Format;
+pub use schedule::{Catchup, Fire, Overlap, Schedule, next_fires};
 
 /// The JSON Schema (2020-12) of the language, the content of `config/workflow.schema.json`.
 pub fn schema() -> serde_json::Value {

@@ -50,3 +50,24 @@ pub const MAX_RETRY_AFTER_MS: u64 = 60 * 60 * 1000;
 /// Attempts after crashes of the daemon or the runner, whatever the policy says: a step that takes the
 /// process down with it must not do so for ever.
 pub const MAX_INTERRUPTED_ATTEMPTS: u32 = 10;
+/// Entries of `on.schedule`.
+pub const MAX_SCHEDULES: usize = 32;
+/// Entries of `on.file`.
+pub const MAX_FILE_TRIGGERS: usize = 16;
+/// Bytes of a cron expression.
+pub const MAX_CRON_CHARS: usize = 256;
+/// How far ahead the next fire of a cron expression is looked for, in years. Every date and weekday meet within 40,
+/// because a leap year fails once a century.
+pub const MAX_CRON_YEARS: i16 = 45;
+/// Characters of a time zone's name.
+pub const MAX_ZONE_CHARS: usize = 64;
+/// The longest spread of a schedule's runs: one day, in milliseconds.
+pub const MAX_JITTER_MS: u64 = 24 * 60 * 60 * 1000;
+/// Fires of one schedule that start runs in one transaction; the next look takes the next ones.
+pub const MAX_FIRES_AT_ONCE: usize = 64;
+/// Up to where missed fires are counted; beyond it there are at least as many.
+pub const MAX_MISSED_COUNTED: u32 = 1_000;
+/// Fires that may be asked for at once.
+pub const MAX_NEXT_FIRES: usize = 100;
+/// Characters of a file trigger's pattern.
+pub const MAX_FILE_PATTERN_CHARS: usize = 200;
