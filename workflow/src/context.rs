@@ -15,7 +15,7 @@ static NO_SECRETS: BTreeMap<String, String> = BTreeMap::new();
 /// being matched, are `null`: `Context { event: &event, ..Context::default() }`.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The event that started the run: `{id, kind, name, body, headers, query, method, received_at}`.
+    /// The event that started the run, see [`EVENT_FIELDS`].
     pub event: &'a Value,
     /// The inputs of a run started by hand, defaults filled in.
     pub inputs: &'a Value,
@@ -48,9 +48,20 @@ impl Default for Context<'_> {
     }
 }
 
-/// The fields of `event`. Header names are lower case.
-pub const EVENT_FIELDS: &[&str] =
-    &["id", "kind", "name", "body", "headers", "query", "method", "path", "received_at"];
+/// The fields of `event`. Header names are lower case; `scheduled_at` is of schedules, `size` of files.
+pub const EVENT_FIELDS: &[&str] = &[
+    "id",
+    "kind",
+    "name",
+    "body",
+    "headers",
+    "query",
+    "method",
+    "path",
+    "size",
+    "received_at",
+    "scheduled_at",
+];
 /// The fields of `tenant`.
 pub const TENANT_FIELDS: &[&str] = &["id", "name"];
 /// The fields of `workflow`.

@@ -28,9 +28,10 @@ pub mod transition;
 pub use check::{Checked, check};
 pub use context::Context;
 pub use definition::{
-    Action, ActionKind, Algorithm, Call, Dedupe, EmitAction, EmitCall, Encoding, EventTrigger, HttpAction,
-    HttpBody, HttpCall, Input, InputType, JqAction, JqCall, ManualTrigger, Message, NotifyOn, NotifyRule,
-    OnError, RunAction, RunCall, Scheme, StatusRange, Step, Triggers, Verify, WebhookTrigger, Workflow,
+    Action, ActionKind, Algorithm, Call, Dedupe, EmitAction, EmitCall, Encoding, EventTrigger, FileTrigger,
+    HttpAction, HttpBody, HttpCall, INBOX, Input, InputType, JqAction, JqCall, ManualTrigger, Message,
+    NotifyOn, NotifyRule, OnError, RunAction, RunCall, Scheme, StatusRange, Step, Triggers, Verify,
+    WebhookTrigger, Workflow,
 };
 pub use duration::{DurationError, parse_ms as parse_duration_ms};
 pub use expression::{Expression, ExpressionError, Template, ValueTemplate};

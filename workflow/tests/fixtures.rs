@@ -105,6 +105,26 @@ fn the_references_snippets_are_accepted() {
 }
 
 #[test]
+fn the_snippets_about_triggers_are_accepted() {
+    let pages = files("../docs/triggers");
+    assert!(!pages.is_empty());
+    for (name, text) in pages {
+        let blocks: Vec<_> =
+            text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(!blocks.is_empty(), "{name} has no snippet");
+        for (index, block) in blocks.into_iter().enumerate() {
+            // A snippet that is only the trigger gets a workflow around it.
+            let text = if block.contains("steps:") {
+                block.to_owned()
+            } else {
+                format!("name: snippet\n{block}steps: [{{ run: echo }}]\n")
+            };
+            assert_clean(&format!("{name} {}", index + 1), &text, Format::Yaml);
+        }
+    }
+}
+
+#[test]
 fn the_reference_lists_every_code_of_the_fixtures() {
     let text = fs::read_to_string(folder("../docs/workflow-language.md")).unwrap();
     for (name, fixture) in files("tests/invalid") {

@@ -168,6 +168,7 @@ const BEYOND: &[&str] = &[
     "max-delay-shorter",
     "planned-vars",
     "retry-at-most-once",
+    "schedule-catchup-window",
     "secret-missing",
     "unknown-failure",
     "verify-no-header",

@@ -88,6 +88,8 @@ impl Event {
             "query": self.query.as_deref().map_or(Value::Null, |query| form(query.as_bytes())),
             "body": self.body_value()?,
             "received_at": self.received_at,
+            "scheduled_at": null,
+            "size": null,
         })))
     }
 

@@ -9,6 +9,7 @@ mod input;
 mod needs;
 mod notify;
 mod rules;
+mod schedule;
 mod step;
 mod text;
 mod trigger;

@@ -37,7 +37,9 @@ impl Build<'_, '_> {
             }
             events.push(EventTrigger { pattern: pattern.to_owned() });
         }
-        Triggers { webhooks, manual, events }
+        let schedules = self.schedules(on.get("schedule"));
+        let files = self.files(on.get("file"));
+        Triggers { webhooks, manual, events, schedules, files }
     }
 
     fn webhook(&mut self, node: &Node, others: &[WebhookTrigger]) -> Option<WebhookTrigger> {

@@ -73,7 +73,7 @@ fn everything_is_found_at_once_and_in_order() {
 nmae: w
 on:
   webhook: { path: A, verify: { scheme: none } }
-  schedule: []
+  queue: []
 timeout: soon
 steps:
   - id: a

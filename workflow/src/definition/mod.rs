@@ -4,6 +4,7 @@
 //! I/O. Go next to [`crate::plan`] for when steps run and to [`Step::render`] for what they do.
 
 mod call;
+mod file;
 mod input;
 mod notify;
 mod render;
@@ -11,6 +12,7 @@ mod step;
 mod trigger;
 
 pub use call::{Call, EmitCall, HttpCall, JqCall, RunCall, StatusRange};
+pub use file::{FileTrigger, INBOX};
 pub use input::{Input, InputType, ManualTrigger};
 pub use notify::{Message, NotifyOn, NotifyRule};
 pub use step::{Action, ActionKind, EmitAction, HttpAction, HttpBody, JqAction, OnError, RunAction, Step};

@@ -1,7 +1,8 @@
 //! What starts a workflow.
 
-use crate::definition::ManualTrigger;
+use crate::definition::{FileTrigger, ManualTrigger};
 use crate::expression::Template;
+use crate::schedule::Schedule;
 
 /// The triggers of a workflow; at least one.
 #[derive(Debug, Default)]
@@ -12,6 +13,10 @@ pub struct Triggers {
     pub manual: Option<ManualTrigger>,
     /// Events that steps or principals emit.
     pub events: Vec<EventTrigger>,
+    /// Times at which it starts by itself.
+    pub schedules: Vec<Schedule>,
+    /// Files in the tenant's inbox folder.
+    pub files: Vec<FileTrigger>,
 }
 
 /// A webhook below `/hooks/<tenant>/`.

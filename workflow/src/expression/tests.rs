@@ -390,3 +390,15 @@ fn the_reference_lists_filters_tests_functions_and_fields() {
         assert!(words.contains(word), "`{word}` is not in the reference");
     }
 }
+
+#[test]
+fn fields_may_be_written_with_dashes() {
+    let event = serde_json::json!({ "scheduled_at": "x", "body": { "a-b": 1, "a_b": 2 } });
+    let run = serde_json::json!({ "started_at": 5 });
+    let context = Context { event: &event, run: &run, ..Context::default() };
+    let value = |source: &str| Expression::compile(source, (1, 1)).unwrap().evaluate(&context).unwrap();
+    assert_eq!(value("event.scheduled-at"), "x");
+    assert_eq!(value("event.scheduled_at ~ run.started-at"), "x5");
+    // What is behind a field is the sender's, as it is.
+    assert_eq!((value("event.body.a-b"), value("event.body.a_b")), (1.into(), 2.into()));
+}

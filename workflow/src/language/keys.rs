@@ -1,18 +1,18 @@
 //! The table itself.
 
 use super::{Key, Object, Shape};
-use crate::limits::{MAX_ATTEMPTS, MAX_ENTRIES, MAX_STEPS, MAX_WEBHOOKS};
+use crate::limits::{MAX_ATTEMPTS, MAX_ENTRIES, MAX_FILE_TRIGGERS, MAX_SCHEDULES, MAX_STEPS, MAX_WEBHOOKS};
 
-const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, required: false, doc }
 }
 
-const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+pub(super) const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, required: true, doc }
 }
 
 /// An object without further rules.
-const PLAIN: Object = Object {
+pub(super) const PLAIN: Object = Object {
     noun: "",
     keys: &[],
     exactly_one: &[],
@@ -86,14 +86,29 @@ static TRIGGERS: Object = Object {
             Shape::OneOrMany(&Shape::Pattern(r"^([a-z0-9][a-z0-9.-]*)?\*?$"), MAX_ENTRIES),
             "Names of emitted events; a `*` at the end stands for any rest.",
         ),
+        key(
+            "schedule",
+            Shape::OneOrMany(&Shape::Object(&super::clockwork::SCHEDULE), MAX_SCHEDULES),
+            "Times at which it starts by itself.",
+        ),
+        key(
+            "file",
+            Shape::OneOrMany(&Shape::Object(&super::clockwork::FILE), MAX_FILE_TRIGGERS),
+            "Files that are put into the tenant's inbox folder.",
+        ),
     ],
-    at_least_one: &["webhook", "manual", "event"],
-    planned: &["schedule", "workflow", "file", "mail", "queue"],
+    at_least_one: &["webhook", "manual", "event", "schedule", "file"],
+    planned: &["workflow", "mail", "queue"],
     habits: &[
         ("cron", "schedule"),
         ("workflow_dispatch", "manual"),
         ("repository_dispatch", "webhook"),
         ("events", "event"),
+        ("schedules", "schedule"),
+        ("at", "schedule"),
+        ("files", "file"),
+        ("watch", "file"),
+        ("path", "file"),
         ("http", "webhook"),
     ],
     ..PLAIN

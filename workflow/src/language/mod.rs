@@ -4,6 +4,7 @@
 //! Schema, and a test compares it with the reference. A key that is not in here does not exist; one that is
 //! planned is named as such, so nobody believes that it works. Go next to [`keys`].
 
+mod clockwork;
 mod keys;
 pub(crate) mod schema;
 pub(crate) mod structure;

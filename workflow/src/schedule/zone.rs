@@ -53,6 +53,11 @@ impl Zone {
         &self.rules
     }
 
+    /// The first instant at which clocks there show a local time, or have passed over it; unix milliseconds.
+    pub(crate) fn first_instant(&self, local: jiff::civil::DateTime) -> Option<i64> {
+        super::fires::first_instant(&self.rules, local).map(jiff::Timestamp::as_millisecond)
+    }
+
     /// An instant as people there write it, with the offset: `2026-10-25T02:30:00+02:00`. Empty for an instant
     /// beyond the calendar.
     pub fn local_text(&self, instant: i64) -> String {

@@ -44,6 +44,7 @@ impl<'s> Scanner<'s> {
                 }
             }
         }
+        as_spelled(root, segments.first_mut());
         let named = matches!(segments.first(), Some(Segment::Key(_)));
         let dynamic = !segments.is_empty() || self.rest().starts_with('[');
         if !named && (root == Root::Secrets || (root == Root::Steps && dynamic)) {
@@ -119,5 +120,15 @@ impl<'s> Scanner<'s> {
             }
             None => self.out.translated.push('.'),
         }
+    }
+}
+
+/// Keys of the language have dashes and fields have underscores; `event.scheduled-at` means the field all the same.
+fn as_spelled(root: Root, segment: Option<&mut Segment>) {
+    if let (Some(fields), Some(Segment::Key(key))) = (root.fields(), segment)
+        && key.contains('-')
+        && let Some(field) = fields.iter().find(|field| **field == key.replace('-', "_"))
+    {
+        *key = (*field).into();
     }
 }
