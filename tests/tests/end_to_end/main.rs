@@ -9,7 +9,9 @@ mod bad_disk;
 mod bad_input;
 mod cli;
 mod lifecycle;
+mod pace;
 mod queues;
+mod repeat;
 mod stages;
 mod tenancy;
 
