@@ -87,7 +87,6 @@ fn four_rows(tx: &WriteTx, now: i64) -> Result<()> {
         query: None,
         body: Body::Inline(&body),
         received_at: now,
-        actor: None,
     };
     events::insert(tx, &new)?;
     let new = NewRun {

@@ -23,5 +23,4 @@ pub mod run;
 pub mod runner;
 pub mod state;
 pub mod tenant;
-pub mod variable;
 pub mod workflow;

@@ -33,10 +33,6 @@ words! {
         RunRead = "run:read",
         /// Cancel a run.
         RunCancel = "run:cancel",
-        /// Try a run again from the step that failed.
-        RunRetry = "run:retry",
-        /// Run a workflow again with an event that it had.
-        RunReplay = "run:replay",
         /// Decide on an approval step.
         RunApprove = "run:approve",
         /// See queues and dead letters.
@@ -55,10 +51,6 @@ words! {
         SecretList = "secret:list",
         /// Write and delete secrets; their values are never returned.
         SecretEdit = "secret:edit",
-        /// See variables and their values.
-        VariableRead = "var:read",
-        /// Write and delete variables.
-        VariableEdit = "var:edit",
         /// See keys, without what they prove.
         KeyRead = "key:read",
         /// Create and revoke keys.
@@ -79,9 +71,9 @@ words! {
     Role {
         /// Sees everything of a tenant except its audit log and keys.
         Viewer = "viewer",
-        /// Viewer, and runs, cancels, retries, replays, emits, triages dead letters.
+        /// Viewer, and runs, cancels, emits, triages dead letters.
         Operator = "operator",
-        /// Operator, and edits workflows, channels, secrets and variables.
+        /// Operator, and edits workflows, channels and secrets.
         Editor = "editor",
         /// Editor, and approves, manages keys, reads the audit log.
         Admin = "admin",
@@ -98,7 +90,6 @@ const VIEWER: &[Permission] = &[
     Permission::QueueRead,
     Permission::ChannelRead,
     Permission::InboxRead,
-    Permission::VariableRead,
     Permission::FeedRead,
     Permission::StatsRead,
 ];
@@ -106,18 +97,11 @@ const OPERATOR: &[Permission] = &[
     Permission::WorkflowRun,
     Permission::EventEmit,
     Permission::RunCancel,
-    Permission::RunRetry,
-    Permission::RunReplay,
     Permission::QueueRetry,
     Permission::QueueDiscard,
 ];
-const EDITOR: &[Permission] = &[
-    Permission::WorkflowEdit,
-    Permission::ChannelEdit,
-    Permission::SecretList,
-    Permission::SecretEdit,
-    Permission::VariableEdit,
-];
+const EDITOR: &[Permission] =
+    &[Permission::WorkflowEdit, Permission::ChannelEdit, Permission::SecretList, Permission::SecretEdit];
 const ADMIN: &[Permission] =
     &[Permission::RunApprove, Permission::KeyRead, Permission::KeyEdit, Permission::AuditRead];
 const HOST_ADMIN: &[Permission] =

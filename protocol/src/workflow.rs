@@ -32,6 +32,8 @@ crate::state::words! {
         Updated = "updated",
         /// The source is the newest revision's.
         Unchanged = "unchanged",
+        /// It is deleted; its runs are kept.
+        Pruned = "pruned",
     }
 }
 
@@ -45,6 +47,59 @@ pub struct WorkflowApplied {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<WorkflowView>,
     /// Findings that do not refuse the definition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<crate::error::Finding>,
+}
+
+/// One file of a [`WorkflowSet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorkflowFile {
+    /// Its name, for findings. Its extension says the format.
+    #[serde(default = "stdin_name")]
+    pub file: String,
+    /// The definition's text.
+    pub source: String,
+}
+
+/// Applies several workflows together: all of them, or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorkflowSet {
+    /// The definitions; each name once, at most 1,000.
+    #[serde(default)]
+    pub files: Vec<WorkflowFile>,
+    /// Names of workflows that are deleted with it. One that is not there any more refuses the whole set.
+    #[serde(default)]
+    pub prune: Vec<String>,
+    /// Check and compare only; change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What became of one workflow of a [`WorkflowSet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct WorkflowSetItem {
+    /// Its name.
+    pub name: String,
+    /// What happened, or would happen with `dry-run`.
+    pub applied: Applied,
+    /// Its file; absent for one that is pruned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Its newest revision after it; with `dry-run` the one before it, absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+}
+
+/// The answer to [`WorkflowSet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct WorkflowSetApplied {
+    /// In the order of the files, then what is pruned.
+    pub workflows: Vec<WorkflowSetItem>,
+    /// Findings that do not refuse the set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<crate::error::Finding>,
 }

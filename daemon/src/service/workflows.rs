@@ -21,13 +21,13 @@ use super::catalog::{Live, TenantCatalog};
 use super::cursor;
 use super::directory::Tenant;
 use super::ledger::Ledger;
-use super::variables;
 use super::{Authorized, Service};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::store::tenant::workflows::Listening;
 use crate::store::tenant::{revisions, workflows};
 
+mod set;
 mod view;
 
 impl Service {
@@ -52,7 +52,6 @@ impl Service {
         refuse_taken_paths(&catalog, &workflow)?;
         let mut findings = checked.findings;
         findings.extend(missing_channels(&catalog, &workflow, &file));
-        findings.extend(variables::missing(&catalog, &workflow, &file));
         let name = workflow.name.clone();
         if dry_run {
             let live = catalog.workflows.get(&name);
@@ -130,14 +129,7 @@ impl Service {
         let tenant = by.require_tenant(Permission::WorkflowEdit)?;
         let live = self.workflow(tenant, name).await?;
         let (id, shown, context) = (live.id, live.name.clone(), by.context.clone());
-        self.change(tenant, move |ledger| {
-            if !workflows::delete(ledger.tx, id, ledger.now)? {
-                return Err(Error::not_found("workflow", id));
-            }
-            ledger.change(|| Change::Workflow { name: shown.clone() });
-            ledger.audit_by(&context, "workflow.delete", &id.to_string(), &json!({ "name": shown }))
-        })
-        .await?;
+        self.change(tenant, move |ledger| remove(ledger, &context, id, &shown)).await?;
         self.catalog.changed(tenant.id);
         Ok(())
     }
@@ -223,6 +215,14 @@ fn revise(ledger: &mut Ledger<'_>, by: &Context, new: &Revising) -> Result<Appli
     let detail = json!({ "name": new.name, "revision": number, "applied": applied });
     ledger.audit_by(by, "workflow.apply", &id.to_string(), &detail)?;
     Ok(applied)
+}
+
+fn remove(ledger: &mut Ledger<'_>, by: &Context, id: WorkflowId, name: &str) -> Result<()> {
+    if !workflows::delete(ledger.tx, id, ledger.now)? {
+        return Err(Error::not_found("workflow", id));
+    }
+    ledger.change(|| Change::Workflow { name: name.to_owned() });
+    ledger.audit_by(by, "workflow.delete", &id.to_string(), &json!({ "name": name }))
 }
 
 fn refuse_taken_paths(catalog: &TenantCatalog, workflow: &Workflow) -> Result<()> {

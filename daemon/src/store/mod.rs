@@ -23,7 +23,6 @@ pub mod identity;
 mod migrate;
 mod readers;
 mod row;
-pub mod space;
 pub mod tenant;
 mod transaction;
 

@@ -18,7 +18,7 @@ use crate::refused;
 fn parameter(name: &str) -> &'static str {
     match name {
         "{workflow}" | "{channel}" => "absent",
-        "{secret}" | "{var}" => "ABSENT",
+        "{secret}" => "ABSENT",
         "{stage}" => "action",
         "{revision}" => "1",
         "{event}" => "evt_01990000000070008000000000000000",
@@ -44,19 +44,14 @@ fn body(operation: Operation) -> Option<Value> {
     match operation {
         Operation::TenantCreate => Some(json!({ "name": "made-by-the-test" })),
         Operation::WorkflowApply => Some(json!({ "source": "name: no-steps" })),
+        Operation::WorkflowApplySet => Some(json!({ "files": [{ "source": "name: no-steps" }] })),
         Operation::WorkflowUpdate => Some(json!({ "enabled": true })),
         Operation::EventEmit => Some(json!({ "name": "made.by.the.test" })),
         Operation::ChannelPut => Some(json!({ "kind": "inbox" })),
         Operation::SecretPut => Some(json!({ "value": "long enough to be one" })),
-        Operation::VarPut => Some(json!({ "value": 1 })),
         Operation::KeyCreate => Some(json!({ "name": "made-by-the-test", "role": "viewer" })),
         Operation::HostKeyCreate => Some(json!({ "name": "made-by-the-test", "role": "host-admin" })),
-        Operation::TenantUpdate
-        | Operation::WorkflowRun
-        | Operation::RunReplay
-        | Operation::RunCancelMany
-        | Operation::RunRetryMany
-        | Operation::RunReplayMany => Some(json!({})),
+        Operation::TenantUpdate | Operation::WorkflowRun => Some(json!({})),
         _ => None,
     }
 }

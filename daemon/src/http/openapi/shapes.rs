@@ -15,13 +15,12 @@ use tenantry_protocol::principal::{
 };
 use tenantry_protocol::queue::{DeadQuery, JobView};
 use tenantry_protocol::run::{
-    Accepted, EventEmit, EventView, LogLine, LogQuery, RunMany, RunManyItem, RunQuery, RunReplay, RunStart,
-    RunView, StepView,
+    Accepted, EventEmit, EventView, LogLine, LogQuery, RunQuery, RunStart, RunView, StepView,
 };
 use tenantry_protocol::tenant::{QueueView, TenantCreate, TenantStats, TenantUpdate, TenantView};
-use tenantry_protocol::variable::{VariablePut, VariableView};
 use tenantry_protocol::workflow::{
-    RevisionView, WorkflowApplied, WorkflowApply, WorkflowUpdate, WorkflowView,
+    RevisionView, WorkflowApplied, WorkflowApply, WorkflowSet, WorkflowSetApplied, WorkflowUpdate,
+    WorkflowView,
 };
 
 /// What an operation takes and gives.
@@ -75,6 +74,7 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         O::TenantStats => make.answer::<TenantStats>(),
         O::WorkflowList => make.list::<WorkflowView, PageQuery>(),
         O::WorkflowApply => make.take::<WorkflowApply, WorkflowApplied>(),
+        O::WorkflowApplySet => make.take::<WorkflowSet, WorkflowSetApplied>(),
         O::WorkflowGet => make.answer::<WorkflowView>(),
         O::WorkflowUpdate => make.take::<WorkflowUpdate, WorkflowView>(),
         O::WorkflowRun => make.take::<RunStart, Accepted>(),
@@ -84,9 +84,7 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         O::EventEmit => make.take::<EventEmit, Accepted>(),
         O::EventGet => make.answer::<EventView>(),
         O::RunList => make.list::<RunView, RunQuery>(),
-        O::RunGet | O::RunCancel | O::RunRetry => make.answer::<RunView>(),
-        O::RunReplay => make.take::<RunReplay, RunView>(),
-        O::RunCancelMany | O::RunRetryMany | O::RunReplayMany => make.take::<RunMany, Page<RunManyItem>>(),
+        O::RunGet | O::RunCancel => make.answer::<RunView>(),
         O::RunSteps => make.answer::<Page<StepView>>(),
         O::RunLogs => make.list::<LogLine, LogQuery>(),
         O::QueueList => make.answer::<Page<QueueView>>(),
@@ -101,9 +99,6 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         O::InboxList => make.list::<NotificationView, InboxQuery>(),
         O::SecretList => make.list::<SecretView, PageQuery>(),
         O::SecretPut => make.take::<SecretPut, SecretView>(),
-        O::VarList => make.list::<VariableView, PageQuery>(),
-        O::VarGet => make.answer::<VariableView>(),
-        O::VarPut => make.take::<VariablePut, VariableView>(),
         O::OpenApi => make.answer::<serde_json::Value>(),
         O::AuditExport => Shape { content: Some("application/x-ndjson"), ..make.answer::<String>() },
         O::Logout
@@ -115,7 +110,6 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         | O::ChannelDelete
         | O::InboxRead
         | O::SecretDelete
-        | O::VarDelete
         | O::KeyRevoke => Shape::default(),
     }
 }

@@ -4,7 +4,8 @@ use axum::extract::{Path, State};
 use tenantry_protocol::page::{Page, PageQuery};
 use tenantry_protocol::run::{Accepted, RunStart};
 use tenantry_protocol::workflow::{
-    RevisionView, WorkflowApplied, WorkflowApply, WorkflowUpdate, WorkflowView,
+    RevisionView, WorkflowApplied, WorkflowApply, WorkflowSet, WorkflowSetApplied, WorkflowUpdate,
+    WorkflowView,
 };
 
 use super::{One, Shared, Two};
@@ -25,6 +26,14 @@ pub(in crate::http) async fn apply(
     Payload(body): Payload<WorkflowApply>,
 ) -> Reply<WorkflowApplied> {
     Ok(Answer(api.service.apply_workflow(&by, body).await?))
+}
+
+pub(in crate::http) async fn apply_set(
+    State(api): Shared,
+    Caller(by): Caller,
+    Payload(body): Payload<WorkflowSet>,
+) -> Reply<WorkflowSetApplied> {
+    Ok(Answer(api.service.apply_workflows(&by, body).await?))
 }
 
 pub(in crate::http) async fn get(
