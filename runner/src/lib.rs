@@ -28,6 +28,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+pub use jq::FilterWorker;
 pub use plan::Plan;
 
 /// Which part this process plays.

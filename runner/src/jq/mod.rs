@@ -2,14 +2,18 @@
 //!
 //! A filter may recurse without end, loop without end or fill the memory, and nothing inside of a process can stop
 //! that; so the process is the unit that is thrown away. It reads a [`Request`] and answers with one piece: `v`
-//! and JSON text, or `e` and a message. Go next to [`filter`] for the language.
+//! and JSON text, or `e` and a message. Go next to [`filter`] for the language, to [`alone`]
+//! for a worker without a runner.
 
+mod alone;
 mod filter;
 
 use std::io::{self, BufReader, Write as _};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
+
+pub use alone::FilterWorker;
 
 use crate::outer::Failure;
 use crate::sandbox::call::FIRST_TO_GO;
