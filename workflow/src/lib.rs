@@ -12,34 +12,48 @@ pub mod check;
 pub mod context;
 mod definition;
 mod duration;
+pub mod explain;
 mod expression;
 mod findings;
 mod format;
+pub mod graph;
 mod language;
 pub mod limits;
 pub mod names;
-pub mod pace;
 pub mod plan;
+pub mod rehearsal;
 pub mod retry;
 pub mod schedule;
 mod source;
 mod suggest;
+mod tidy;
 pub mod transition;
 
 pub use check::{Checked, check};
 pub use context::Context;
 pub use definition::{
-    Action, ActionKind, Algorithm, Batch, Call, Concurrency, Debounce, Dedupe, EmitAction, EmitCall,
-    Encoding, EventTrigger, FileTrigger, HttpAction, HttpBody, HttpCall, INBOX, Input, InputType, JqAction,
-    JqCall, ManualTrigger, Message, NotifyOn, NotifyRule, OnConflict, OnError, Pace, Retention, RunAction,
-    RunCall, Scheme, StatusRange, Step, Throttle, Triggers, Verify, WebhookTrigger, Workflow,
+    Action, ActionKind, Algorithm, Call, Dedupe, EmitAction, EmitCall, Encoding, EventTrigger, FileTrigger,
+    HttpAction, HttpBody, HttpCall, INBOX, Input, InputType, JqAction, JqCall, ManualTrigger, Message,
+    NotifyOn, NotifyRule, OnError, RunAction, RunCall, Scheme, StatusRange, Step, Triggers, Verify,
+    WebhookTrigger, Workflow,
 };
 pub use duration::{DurationError, parse_ms as parse_duration_ms};
 pub use expression::{Expression, ExpressionError, Template, ValueTemplate};
 pub use format::Format;
 pub use schedule::{Catchup, Fire, Overlap, Schedule, next_fires};
+pub use tidy::tidy;
 
 /// The JSON Schema (2020-12) of the language, the content of `config/workflow.schema.json`.
 pub fn schema() -> serde_json::Value {
     language::schema::schema()
+}
+
+/// The JSON Schema (2020-12) of test files, the content of `config/workflow-test.schema.json`.
+pub fn test_schema() -> serde_json::Value {
+    language::schema::test_schema()
+}
+
+/// The JSON Schema of a mapping in `expect.steps` of a test file.
+pub fn expected_step_schema() -> serde_json::Value {
+    language::schema::expected_step_schema()
 }

@@ -83,7 +83,8 @@ fn valid_fixtures_are_accepted() {
 
 #[test]
 fn examples_are_accepted() {
-    let examples = files("../config/workflows");
+    let mut examples = files("../config/workflows");
+    examples.retain(|(name, _)| !name.contains(".test."));
     assert!(examples.len() >= 5, "only {} examples", examples.len());
     for (name, text) in examples {
         assert_clean(&name, &text, Format::of_path(&name));

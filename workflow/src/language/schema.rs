@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::rehearsal::{EXPECTED_STEP, TEST_FILE};
 use super::{Object, Shape, WORKFLOW};
 
 /// The JSON Schema of the language.
@@ -12,6 +13,21 @@ pub(crate) fn schema() -> Value {
         fields.insert("title".to_owned(), json!("Tenantry workflow"));
     }
     root
+}
+
+/// The JSON Schema of test files.
+pub(crate) fn test_schema() -> Value {
+    let mut root = object(&TEST_FILE);
+    if let Some(fields) = root.as_object_mut() {
+        fields.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+        fields.insert("title".to_owned(), json!("Test of a Tenantry workflow"));
+    }
+    root
+}
+
+/// The JSON Schema of what can be expected of a step.
+pub(crate) fn expected_step_schema() -> Value {
+    object(&EXPECTED_STEP)
 }
 
 fn object(table: &Object) -> Value {

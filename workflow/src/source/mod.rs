@@ -4,11 +4,12 @@
 //! values, and reports duplicate keys. Go next to [`crate::language`] for what a tree may hold.
 
 mod json;
+pub(crate) mod layout;
 mod toml;
 mod tree;
 mod yaml;
 
-pub(crate) use tree::{Kind, Node, Scalar};
+pub(crate) use tree::{Key, Kind, Node, Scalar};
 
 use std::ops::Range;
 
