@@ -195,6 +195,12 @@ impl Failure {
         self
     }
 
+    /// Takes up the findings of another failure of the same kind.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.message = format!("{}; {}", self.message, other.message);
+    }
+
     /// How the process ends.
     pub(crate) const fn exit(&self) -> Exit {
         self.code.exit()

@@ -31,7 +31,7 @@ const AFTER_HELP: &str = concat!(
     start_a_server!(),
     "
   tenantry tenant create acme
-  tenantry workflow example > hello.yaml
+  tenantry workflow new hello
   tenantry -t acme workflow apply hello.yaml
   tenantry -t acme workflow run hello --follow
   tenantry tui                           look at everything at once

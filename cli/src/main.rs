@@ -4,6 +4,7 @@
 //! Must never happen here: a decision about a tenant's data. The daemon decides; this shows and asks.
 
 mod commands;
+mod diff;
 mod exit;
 mod failure;
 mod input;

@@ -12,10 +12,14 @@ use serde::Serialize;
 use tenantry_protocol::page::Page;
 use tenantry_protocol::printable::{is_unsafe, printable, printable_lines};
 
+use crate::diff;
 use crate::failure::{Failure, Local};
 use crate::moment::{self, Clock};
 use crate::place;
 use crate::table::{self, Cell, Layout, Row, Tone, push_toned};
+
+/// Columns of a drawing where there is no terminal.
+const USUAL_WIDTH: usize = 100;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -80,6 +84,11 @@ impl Output {
         self.colour_out
     }
 
+    /// The width to which what is drawn is fitted: the terminal's, or that of a usual one.
+    pub(crate) fn drawing_width(self) -> usize {
+        self.width.unwrap_or(USUAL_WIDTH)
+    }
+
     /// The clock of this invocation.
     pub(crate) fn clock(self) -> Clock {
         Clock::new(moment::now(), self.terminal && self.is_human())
@@ -137,6 +146,19 @@ impl Output {
         }
     }
 
+    /// Several things that belong together, as one document; for people as whatever `human` writes.
+    pub(crate) fn several<T: Serialize>(
+        self,
+        value: &T,
+        names: &[&str],
+        human: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        if self.format == Format::Name {
+            return names.iter().try_for_each(|name| self.line(name));
+        }
+        self.machine(value, "", human)
+    }
+
     /// One item of a stream, for people as a line.
     pub(crate) fn item<T: Serialize>(
         self,
@@ -188,6 +210,11 @@ impl Output {
     /// Text that is the result itself, such as a workflow's source. Sanitised on a terminal, untouched in a pipe.
     pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
         if self.terminal { self.raw(&printable_lines(text)) } else { self.raw(text) }
+    }
+
+    /// A unified diff: as it is in a pipe, so that it can be applied; sanitised and with colour on a terminal.
+    pub(crate) fn diff(self, diff: &str) -> Result<(), Failure> {
+        if self.terminal { self.raw(&diff::shown(diff, self.colour_out)) } else { self.raw(diff) }
     }
 
     /// Bytes of a document that machines read. Nothing on the way to a terminal is obeyed.

@@ -25,6 +25,13 @@ impl Runner {
     }
 }
 
+/// Evaluates jq filters for commands that have no daemon, in a process of their own as the daemon's runner does.
+pub(crate) fn filters(limit: std::time::Duration) -> Result<tenantry_runner::FilterWorker, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::file("find", std::path::Path::new("/proc/self/exe"), &error))?;
+    Ok(tenantry_runner::FilterWorker::new(program, limit))
+}
+
 /// Plays a part that the runner gave itself, without building the whole command line first: this happens once a
 /// script, and the command line is the larger half of such a start.
 pub(crate) fn at_once() -> Option<ExitCode> {

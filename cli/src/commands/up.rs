@@ -158,7 +158,7 @@ async fn report(session: &Session, started: bool) -> Ended {
     })?;
     output.note("next:");
     output.note("  tenantry tenant create acme          a tenant, with a file of its own");
-    output.note("  tenantry workflow example > hello.yaml");
+    output.note("  tenantry workflow new hello");
     output.note("  tenantry -t acme workflow apply hello.yaml");
     output.note("  tenantry tui                         everything at once");
     output.note("  tenantry down                        stop it");

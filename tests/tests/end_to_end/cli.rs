@@ -1,6 +1,7 @@
 //! The `tenantry` program as a person or a script uses it: what it prints where, and its exit codes.
 
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 
 use tenantry_tests::binary::tenantry;
 use tenantry_tests::daemon::{TestDaemon, soon};
@@ -8,15 +9,20 @@ use tenantry_tests::tenant::TestTenant;
 
 use crate::workflow;
 
-struct Shell<'d> {
-    daemon: &'d TestDaemon,
+pub(crate) struct Shell<'d> {
+    pub(crate) daemon: &'d TestDaemon,
 }
 
 impl Shell<'_> {
     fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
         let home = self.daemon.home().path().join("user");
         std::fs::create_dir_all(&home).unwrap();
-        Command::new(tenantry())
+        let mut command = Command::new(tenantry());
+        command
             .args(args)
             .arg("--socket")
             .arg(self.daemon.socket())
@@ -26,14 +32,30 @@ impl Shell<'_> {
             .env("NO_COLOR", "1")
             .env_remove("TENANTRY_TENANT")
             .env_remove("TENANTRY_SOCKET")
-            .env_remove("TENANTRY_KEY_FILE")
-            .output()
-            .unwrap()
+            .env_remove("TENANTRY_KEY_FILE");
+        command
+    }
+
+    /// Runs with something on standard input, expects an exit code, gives standard output.
+    #[track_caller]
+    pub(crate) fn fed(&self, code: i32, args: &[&str], input: &str) -> String {
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "tenantry {args:?}\nerr: {err}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Runs and expects an exit code.
     #[track_caller]
-    fn ends(&self, code: i32, args: &[&str]) -> (String, String) {
+    pub(crate) fn ends(&self, code: i32, args: &[&str]) -> (String, String) {
         let output = self.run(args);
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
         let err = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -9,11 +9,10 @@ mod bad_disk;
 mod bad_input;
 mod cli;
 mod lifecycle;
-mod pace;
 mod queues;
-mod repeat;
 mod stages;
 mod tenancy;
+mod workbench;
 
 use tenantry_protocol::client::ClientError;
 use tenantry_protocol::error::ErrorCode;

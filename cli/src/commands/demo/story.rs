@@ -21,7 +21,7 @@ const CLOSING: &str = "
 Go on with your own:
   tenantry up                                      a daemon that stays
   tenantry tenant create acme
-  tenantry workflow example > hello.yaml           a workflow to begin with
+  tenantry workflow new hello                      a workflow to begin with
   tenantry -t acme workflow apply hello.yaml
   tenantry -t acme workflow run hello --follow
   tenantry tui                                     everything at once

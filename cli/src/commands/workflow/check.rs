@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use serde::Serialize;
 use tenantry_protocol::error::{Finding, Severity};
 use tenantry_workflow::Format;
@@ -11,6 +12,26 @@ use crate::exit::Exit;
 use crate::failure::{Ended, finding_text};
 use crate::output::Output;
 
+/// Check workflow files offline; every finding has its place and what would be right
+///
+/// Ends with 0 if all files are valid, warnings included, and with 1 if there is an error.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tenantry workflow check hello.yaml
+  tenantry workflow check workflows/
+  tenantry workflow check - < hello.yaml
+  tenantry workflow check - --as hello.toml < hello.toml
+  tenantry workflow check hello.yaml -o json | jq '.findings[].line'
+  tenantry explain unknown-key           what a finding means, with an example")]
+pub(super) struct Check {
+    /// Files, folders, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    stdin: files::StdinName,
+}
+
 /// What the check of all files found.
 #[derive(Serialize)]
 struct Report {
@@ -19,21 +40,23 @@ struct Report {
     findings: Vec<Finding>,
 }
 
-pub(super) fn check(output: Output, paths: &[PathBuf]) -> Ended {
-    let texts = files::read(paths)?;
-    let mut report = Report { ok: true, files: texts.len(), findings: Vec::new() };
-    for text in texts {
-        let checked = tenantry_workflow::check(&text.name, &text.text, Format::of_path(&text.name));
-        report.ok &= checked.workflow.is_some();
-        report.findings.extend(checked.findings);
-    }
-    output.machine(&report, if report.ok { "ok" } else { "invalid-workflow" }, || {
-        for finding in &report.findings {
-            output.raw(&format!("{}\n", finding_text(finding, output.colour_out())))?;
+impl Check {
+    pub(super) fn run(self, output: Output) -> Ended {
+        let texts = files::read(&self.paths, &self.stdin)?;
+        let mut report = Report { ok: true, files: texts.len(), findings: Vec::new() };
+        for text in texts {
+            let checked = tenantry_workflow::check(&text.name, &text.text, Format::of_path(&text.name));
+            report.ok &= checked.workflow.is_some();
+            report.findings.extend(checked.findings);
         }
-        output.line(&summary(&report))
-    })?;
-    Ok(if report.ok { Exit::Ok } else { Exit::Failed })
+        output.machine(&report, if report.ok { "ok" } else { "invalid-workflow" }, || {
+            for finding in &report.findings {
+                output.raw(&format!("{}\n", finding_text(finding, output.colour_out())))?;
+            }
+            output.line(&summary(&report))
+        })?;
+        Ok(if report.ok { Exit::Ok } else { Exit::Failed })
+    }
 }
 
 fn summary(report: &Report) -> String {
