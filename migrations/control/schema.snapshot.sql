@@ -45,7 +45,8 @@ CREATE TABLE credential (
     -- SHA-256 of the key's 256 random bits; the key itself is stored nowhere.
     hash          blob    not null unique check (length(hash) = 32),
     role          text    not null
-                  check (role in ('viewer', 'operator', 'editor', 'admin', 'host-admin')),
+                  check (role = 'viewer' or role = 'operator' or role = 'editor' or role = 'admin'
+                         or role = 'host-admin'),
     created_at    integer not null,
     expires_at    integer,
     last_used_at  integer,
@@ -54,7 +55,8 @@ CREATE TABLE credential (
 
 CREATE TABLE due (
     tenant_id  blob    not null check (length(tenant_id) = 16),
-    stage      text    not null check (stage in ('trigger', 'action', 'logging', 'notification')),
+    stage      text    not null check (stage = 'trigger' or stage = 'action' or stage = 'logging'
+                                       or stage = 'notification'),
     at         integer not null,
     primary key (tenant_id, stage)
 ) strict, without rowid;
@@ -76,7 +78,8 @@ CREATE TABLE principal (
     id          blob    not null primary key check (length(id) = 16),
     name        text    not null unique check (length(name) between 1 and 63),
     role        text    not null
-                check (role in ('viewer', 'operator', 'editor', 'admin', 'host-admin')),
+                check (role = 'viewer' or role = 'operator' or role = 'editor' or role = 'admin'
+                       or role = 'host-admin'),
     created_at  integer not null
 ) strict, without rowid;
 
@@ -106,7 +109,7 @@ CREATE TABLE tenant (
     id          blob    not null primary key check (length(id) = 16),
     name        text    not null check (length(name) between 1 and 63),
     title       text    not null,
-    state       text    not null check (state in ('active', 'suspended', 'quarantined')),
+    state       text    not null check (state = 'active' or state = 'suspended' or state = 'quarantined'),
     -- Share of a stage's capacity, relative to the other tenants.
     weight      integer not null check (weight between 1 and 1000),
     -- Queue quotas, rates and the egress allow-list as one JSON object.

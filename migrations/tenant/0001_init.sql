@@ -4,6 +4,8 @@
 -- The tables that every run writes (event, run, step, attempt, job, log_line) carry no foreign keys and as few
 -- indexes as their readers can bear: each one is paid for by every run. Their owners write them together, in one
 -- transaction, through the store's table modules.
+--
+-- A CHECK spells its words out with `or`: for a list of three or more, SQLite builds a b-tree at every insert.
 
 create table meta (
     name   text not null primary key,
@@ -26,7 +28,7 @@ create unique index workflow_by_live_name on workflow (name) where deleted_at is
 create table revision (
     workflow_id  blob    not null references workflow (id) on delete cascade,
     number       integer not null check (number >= 1),
-    format       text    not null check (format in ('yaml', 'toml', 'json')),
+    format       text    not null check (format = 'yaml' or format = 'toml' or format = 'json'),
     source       text    not null,
     sha256       blob    not null check (length(sha256) = 32),
     created_at   integer not null,
@@ -38,7 +40,7 @@ create table revision (
 -- A rowid table on purpose: bodies are large, and appending to a rowid tree is cheaper than splitting an index.
 create table event (
     id            blob    not null primary key check (length(id) = 16),
-    kind          text    not null check (kind in ('webhook', 'manual', 'emitted')),
+    kind          text    not null check (kind = 'webhook' or kind = 'manual' or kind = 'emitted'),
     -- The webhook path, the emitted name, or the workflow started by hand.
     source        text    not null,
     content_type  text,
@@ -66,7 +68,8 @@ create table run (
     revision     integer not null check (revision >= 1),
     event_id     blob    check (length(event_id) = 16),
     state        text    not null
-                 check (state in ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed-out')),
+                 check (state = 'queued' or state = 'running' or state = 'succeeded' or state = 'failed'
+                        or state = 'cancelled' or state = 'timed-out'),
     inputs       text,
     error        text,
     -- When the event was accepted; the run's age counts from here.
@@ -76,7 +79,7 @@ create table run (
     ended_at     integer,
     logged_at    integer,
     notified_at  integer,
-    check ((ended_at is not null) = (state in ('succeeded', 'failed', 'cancelled', 'timed-out')))
+    check ((ended_at is null) = (state = 'queued' or state = 'running'))
 ) strict, without rowid;
 
 -- Lists of one workflow's runs, newest first.
@@ -84,15 +87,16 @@ create index run_by_workflow on run (workflow_id, id);
 -- Runs that have not ended: limits, cancelling, the overview. Small at any time.
 create index run_live on run (workflow_id) where ended_at is null;
 -- What a person looks for; costs nothing for runs that succeed.
-create index run_unsuccessful on run (id) where state in ('failed', 'cancelled', 'timed-out');
+create index run_unsuccessful on run (id) where state = 'failed' or state = 'cancelled' or state = 'timed-out';
 
 create table step (
     run_id      blob    not null check (length(run_id) = 16),
     idx         integer not null check (idx >= 0),
     id          text    not null,
     state       text    not null
-                check (state in ('pending', 'running', 'retrying', 'succeeded', 'failed', 'skipped',
-                                 'cancelled', 'interrupted')),
+                check (state = 'pending' or state = 'running' or state = 'retrying' or state = 'succeeded'
+                       or state = 'failed' or state = 'skipped' or state = 'cancelled'
+                       or state = 'interrupted'),
     -- How many attempts were started.
     attempt     integer not null default 0 check (attempt >= 0),
     output      text,
@@ -117,8 +121,9 @@ create table attempt (
 create table job (
     seq           integer not null primary key,
     id            blob    not null check (length(id) = 16),
-    stage         text    not null check (stage in ('trigger', 'action', 'logging', 'notification')),
-    state         text    not null check (state in ('ready', 'leased', 'dead')),
+    stage         text    not null check (stage = 'trigger' or stage = 'action' or stage = 'logging'
+                                          or stage = 'notification'),
+    state         text    not null check (state = 'ready' or state = 'leased' or state = 'dead'),
     -- Not before this time.
     available_at  integer not null,
     -- How many times it was claimed.
@@ -145,7 +150,7 @@ create table log_line (
     idx      integer,
     attempt  integer,
     at       integer not null,
-    stream   text    not null check (stream in ('stdout', 'stderr', 'system')),
+    stream   text    not null check (stream = 'stdout' or stream = 'stderr' or stream = 'system'),
     text     text    not null,
     primary key (run_id, number)
 ) strict, without rowid;
@@ -163,7 +168,7 @@ create table notification (
     id            blob    not null primary key check (length(id) = 16),
     channel_id    blob    not null check (length(channel_id) = 16),
     run_id        blob    check (length(run_id) = 16),
-    state         text    not null check (state in ('pending', 'delivered', 'failed')),
+    state         text    not null check (state = 'pending' or state = 'delivered' or state = 'failed'),
     title         text    not null,
     body          text    not null,
     created_at    integer not null,
@@ -216,7 +221,8 @@ create table principal (
     id          blob    not null primary key check (length(id) = 16),
     name        text    not null unique check (length(name) between 1 and 63),
     role        text    not null
-                check (role in ('viewer', 'operator', 'editor', 'admin', 'host-admin')),
+                check (role = 'viewer' or role = 'operator' or role = 'editor' or role = 'admin'
+                       or role = 'host-admin'),
     created_at  integer not null
 ) strict, without rowid;
 
@@ -227,7 +233,8 @@ create table credential (
     -- SHA-256 of the key's 256 random bits; the key itself is stored nowhere.
     hash          blob    not null unique check (length(hash) = 32),
     role          text    not null
-                  check (role in ('viewer', 'operator', 'editor', 'admin', 'host-admin')),
+                  check (role = 'viewer' or role = 'operator' or role = 'editor' or role = 'admin'
+                         or role = 'host-admin'),
     created_at    integer not null,
     expires_at    integer,
     last_used_at  integer,

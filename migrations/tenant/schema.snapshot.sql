@@ -66,7 +66,8 @@ CREATE TABLE credential (
     -- SHA-256 of the key's 256 random bits; the key itself is stored nowhere.
     hash          blob    not null unique check (length(hash) = 32),
     role          text    not null
-                  check (role in ('viewer', 'operator', 'editor', 'admin', 'host-admin')),
+                  check (role = 'viewer' or role = 'operator' or role = 'editor' or role = 'admin'
+                         or role = 'host-admin'),
     created_at    integer not null,
     expires_at    integer,
     last_used_at  integer,
@@ -88,7 +89,7 @@ CREATE TABLE dedupe (
 
 CREATE TABLE event (
     id            blob    not null primary key check (length(id) = 16),
-    kind          text    not null check (kind in ('webhook', 'manual', 'emitted')),
+    kind          text    not null check (kind = 'webhook' or kind = 'manual' or kind = 'emitted'),
     -- The webhook path, the emitted name, or the workflow started by hand.
     source        text    not null,
     content_type  text,
@@ -111,8 +112,9 @@ CREATE TABLE head (
 CREATE TABLE job (
     seq           integer not null primary key,
     id            blob    not null check (length(id) = 16),
-    stage         text    not null check (stage in ('trigger', 'action', 'logging', 'notification')),
-    state         text    not null check (state in ('ready', 'leased', 'dead')),
+    stage         text    not null check (stage = 'trigger' or stage = 'action' or stage = 'logging'
+                                          or stage = 'notification'),
+    state         text    not null check (state = 'ready' or state = 'leased' or state = 'dead'),
     -- Not before this time.
     available_at  integer not null,
     -- How many times it was claimed.
@@ -134,7 +136,7 @@ CREATE TABLE log_line (
     idx      integer,
     attempt  integer,
     at       integer not null,
-    stream   text    not null check (stream in ('stdout', 'stderr', 'system')),
+    stream   text    not null check (stream = 'stdout' or stream = 'stderr' or stream = 'system'),
     text     text    not null,
     primary key (run_id, number)
 ) strict, without rowid;
@@ -154,7 +156,7 @@ CREATE TABLE notification (
     id            blob    not null primary key check (length(id) = 16),
     channel_id    blob    not null check (length(channel_id) = 16),
     run_id        blob    check (length(run_id) = 16),
-    state         text    not null check (state in ('pending', 'delivered', 'failed')),
+    state         text    not null check (state = 'pending' or state = 'delivered' or state = 'failed'),
     title         text    not null,
     body          text    not null,
     created_at    integer not null,
@@ -169,14 +171,15 @@ CREATE TABLE principal (
     id          blob    not null primary key check (length(id) = 16),
     name        text    not null unique check (length(name) between 1 and 63),
     role        text    not null
-                check (role in ('viewer', 'operator', 'editor', 'admin', 'host-admin')),
+                check (role = 'viewer' or role = 'operator' or role = 'editor' or role = 'admin'
+                       or role = 'host-admin'),
     created_at  integer not null
 ) strict, without rowid;
 
 CREATE TABLE revision (
     workflow_id  blob    not null references workflow (id) on delete cascade,
     number       integer not null check (number >= 1),
-    format       text    not null check (format in ('yaml', 'toml', 'json')),
+    format       text    not null check (format = 'yaml' or format = 'toml' or format = 'json'),
     source       text    not null,
     sha256       blob    not null check (length(sha256) = 32),
     created_at   integer not null,
@@ -205,7 +208,8 @@ CREATE TABLE run (
     revision     integer not null check (revision >= 1),
     event_id     blob    check (length(event_id) = 16),
     state        text    not null
-                 check (state in ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed-out')),
+                 check (state = 'queued' or state = 'running' or state = 'succeeded' or state = 'failed'
+                        or state = 'cancelled' or state = 'timed-out'),
     inputs       text,
     error        text,
     -- When the event was accepted; the run's age counts from here.
@@ -215,7 +219,7 @@ CREATE TABLE run (
     ended_at     integer,
     logged_at    integer,
     notified_at  integer,
-    check ((ended_at is not null) = (state in ('succeeded', 'failed', 'cancelled', 'timed-out')))
+    check ((ended_at is null) = (state = 'queued' or state = 'running'))
 ) strict, without rowid;
 
 CREATE TABLE secret (
@@ -245,8 +249,9 @@ CREATE TABLE step (
     idx         integer not null check (idx >= 0),
     id          text    not null,
     state       text    not null
-                check (state in ('pending', 'running', 'retrying', 'succeeded', 'failed', 'skipped',
-                                 'cancelled', 'interrupted')),
+                check (state = 'pending' or state = 'running' or state = 'retrying' or state = 'succeeded'
+                       or state = 'failed' or state = 'skipped' or state = 'cancelled'
+                       or state = 'interrupted'),
     -- How many attempts were started.
     attempt     integer not null default 0 check (attempt >= 0),
     output      text,
@@ -283,7 +288,7 @@ CREATE INDEX run_by_workflow on run (workflow_id, id);
 
 CREATE INDEX run_live on run (workflow_id) where ended_at is null;
 
-CREATE INDEX run_unsuccessful on run (id) where state in ('failed', 'cancelled', 'timed-out');
+CREATE INDEX run_unsuccessful on run (id) where state = 'failed' or state = 'cancelled' or state = 'timed-out';
 
 CREATE INDEX session_by_credential on session (credential_id);
 

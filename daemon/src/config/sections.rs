@@ -218,7 +218,7 @@ section! {
         /// Private or host addresses that every tenant may reach.
         allow: Vec<HostPort> = "allow", Vec::new();
         /// Idle connections kept for one host.
-        pool_per_host: usize = "pool-per-host", 32, 0..=4_096;
+        pool_per_host: usize = "pool-per-host", 256, 0..=4_096;
         /// Hosts with idle connections.
         pool_hosts: usize = "pool-hosts", 256, 1..=65_536;
         /// How long an idle connection is kept.

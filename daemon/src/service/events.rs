@@ -105,10 +105,10 @@ impl Service {
         let blob = self.store_body(tenant.id, &material.event).await?;
         let file = self.store.tenant(tenant.id)?;
         let (service, entry, context) = (Arc::clone(self), Arc::clone(tenant), context.clone());
-        let accepted = file.write(StageName::Trigger, move |tx| {
-            let mut ledger = Ledger::new(service, entry, tx);
+        let accepted = file.write_again(StageName::Trigger, move |tx| {
+            let mut ledger = Ledger::new(Arc::clone(&service), Arc::clone(&entry), tx);
             let event = material.event.id;
-            if let Some(key) = dedupe {
+            if let Some(key) = &dedupe {
                 let expires = ledger.now.saturating_add(key.ttl_ms);
                 if let Claim::Seen(first) = dedupe::claim(tx, &key.hash, event, ledger.now, expires)? {
                     ledger.count(|tally| &tally.events_duplicate);

@@ -196,6 +196,22 @@ impl Database {
         async move { this.shared.write(&this.file, lane, closure).await }
     }
 
+    /// The same as [`Database::write`] for a closure that may be run more than once: what it does outside of the
+    /// transaction it does in hooks. Cheaper, and so for what every run does.
+    pub fn write_again<T, F, L>(
+        &self,
+        lane: L,
+        closure: F,
+    ) -> impl Future<Output = Result<T>> + Send + use<T, F, L>
+    where
+        T: Send + 'static,
+        F: Fn(&WriteTx) -> Result<T> + Send + 'static,
+        L: Into<Lane>,
+    {
+        let (this, lane) = (self.clone(), lane.into());
+        async move { this.shared.write_again(&this.file, lane, closure).await }
+    }
+
     /// Runs the closure on a consistent snapshot of the file, on a reading thread.
     pub fn read<T, F>(&self, closure: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where

@@ -67,8 +67,8 @@ pub struct WriteTx<'c> {
     hooks: RefCell<Vec<Hook>>,
     /// The right edge of the file's audit tree, with what this transaction appended.
     pub(super) frontier: RefCell<Frontier>,
-    /// Whether any statement of the transaction has changed a row.
-    pub(super) changed: Cell<bool>,
+    /// How many statements of the transaction have changed rows.
+    pub(super) changes: Cell<u64>,
 }
 
 impl<'c> WriteTx<'c> {
@@ -77,7 +77,7 @@ impl<'c> WriteTx<'c> {
             read: ReadTx::new(connection),
             hooks: RefCell::default(),
             frontier: RefCell::new(frontier),
-            changed: Cell::new(false),
+            changes: Cell::new(0),
         }
     }
 
@@ -92,7 +92,7 @@ impl<'c> WriteTx<'c> {
     pub(super) fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
         let changed = self.connection.prepare_cached(sql)?.execute(params)?;
         if changed > 0 {
-            self.changed.set(true);
+            self.changes.set(self.changes.get() + 1);
         }
         Ok(changed)
     }
@@ -106,7 +106,7 @@ impl<'c> WriteTx<'c> {
     ) -> rusqlite::Result<Vec<T>> {
         let rows = self.all(sql, params, map)?;
         if !rows.is_empty() {
-            self.changed.set(true);
+            self.changes.set(self.changes.get() + 1);
         }
         Ok(rows)
     }

@@ -41,9 +41,9 @@ async fn write(service: &Arc<Service>, job: &HandedJob, lines: Vec<Line>) -> Res
     };
     let file = service.store.tenant(job.tenant)?;
     let service = Arc::clone(service);
-    file.write(StageName::Logging, move |tx| {
-        let mut ledger = Ledger::new(service, tenant, tx);
-        let stage = StageName::Logging;
+    file.write_again(StageName::Logging, move |tx| {
+        let mut ledger = Ledger::new(Arc::clone(&service), Arc::clone(&tenant), tx);
+        let (stage, material) = (StageName::Logging, material.clone());
         ledger.enqueue(Enqueue { stage, run: Some(run), payload: &*record, material, limit_ms: 0 })?;
         ledger.seal();
         Ok(())

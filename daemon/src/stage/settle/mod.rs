@@ -47,8 +47,8 @@ pub async fn settle(
     let file = service.store.tenant(job.tenant)?;
     let claim = Claim { stage, seq: job.seq, id: job.id, token: job.token };
     let service = Arc::clone(service);
-    file.write(stage, move |tx| {
-        let mut ledger = Ledger::new(service, tenant, tx);
+    file.write_again(stage, move |tx| {
+        let mut ledger = Ledger::new(Arc::clone(&service), Arc::clone(&tenant), tx);
         if move_job(&mut ledger, &claim, &outcome)? {
             for effect in effects_of(&outcome) {
                 apply(&mut ledger, effect)?;

@@ -7,7 +7,7 @@ use tenantry_protocol::error::ErrorCode;
 use super::Lane;
 use super::fence::{Unresolved, Verdict};
 use super::file::{Condition, FileRef, Name, Opening, Seat, Wish};
-use super::work::{Work, pending};
+use super::work::{Submission, Work, pending, repeatable};
 use super::writer::{Part, Writer};
 use crate::error::{Error, Result};
 use crate::store::connection::Sizes;
@@ -342,11 +342,25 @@ impl Shared {
         T: Send + 'static,
         F: FnOnce(&crate::store::WriteTx) -> Result<T> + Send + 'static,
     {
+        self.carry(file, lane, move || pending(closure)).await
+    }
+
+    /// The same for a closure that may be run again.
+    pub(in crate::store) async fn write_again<T, F>(&self, file: &FileRef, lane: Lane, closure: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&crate::store::WriteTx) -> Result<T> + Send + 'static,
+    {
+        self.carry(file, lane, move || repeatable(closure)).await
+    }
+
+    /// Waits for a place in the lane, then for the answer.
+    async fn carry<T>(&self, file: &FileRef, lane: Lane, wrap: impl FnOnce() -> Submission<T>) -> Result<T> {
         file.admit(lane).await?;
         if self.schedule.is_stopped() {
             return Err(Error::from(ErrorCode::Draining));
         }
-        let (work, answer) = pending(closure);
+        let (work, answer) = wrap();
         self.submit(file, lane, work);
         let limit = self.limits.write_timeout;
         match self.clock.timeout(limit, answer).await {

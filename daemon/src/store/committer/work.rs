@@ -10,6 +10,9 @@ use crate::store::WriteTx;
 
 /// One closure, whatever it returns.
 pub(super) trait Work: Send {
+    /// Whether the closure may be run again after what it wrote was undone.
+    fn is_repeatable(&self) -> bool;
+
     /// Runs the closure and keeps its result; answers the code if it failed.
     fn run(&mut self, tx: &WriteTx<'_>) -> Option<ErrorCode>;
 
@@ -20,30 +23,72 @@ pub(super) trait Work: Send {
     fn refuse(self: Box<Self>, error: Error);
 }
 
-struct Pending<T, F> {
-    closure: Option<F>,
+/// What a closure is called through.
+trait Call<T> {
+    const REPEATABLE: bool;
+    fn call(&mut self, tx: &WriteTx<'_>) -> Result<T>;
+}
+
+struct Once<F>(Option<F>);
+
+impl<T, F: FnOnce(&WriteTx) -> Result<T>> Call<T> for Once<F> {
+    const REPEATABLE: bool = false;
+
+    fn call(&mut self, tx: &WriteTx<'_>) -> Result<T> {
+        self.0.take().map_or_else(|| Err(Error::internal("a write closure was called twice")), |call| call(tx))
+    }
+}
+
+struct Again<F>(F);
+
+impl<T, F: Fn(&WriteTx) -> Result<T>> Call<T> for Again<F> {
+    const REPEATABLE: bool = true;
+
+    fn call(&mut self, tx: &WriteTx<'_>) -> Result<T> {
+        (self.0)(tx)
+    }
+}
+
+struct Pending<T, C> {
+    closure: C,
     result: Option<Result<T>>,
     waiter: oneshot::Sender<Result<T>>,
 }
 
-/// Wraps a closure; the other half is where its answer arrives.
-pub(super) fn pending<T, F>(closure: F) -> (Box<dyn Work>, oneshot::Receiver<Result<T>>)
+/// A closure on its way, and where its answer arrives.
+pub(super) type Submission<T> = (Box<dyn Work>, oneshot::Receiver<Result<T>>);
+
+/// Wraps a closure that is run once.
+pub(super) fn pending<T, F>(closure: F) -> Submission<T>
 where
     T: Send + 'static,
     F: FnOnce(&WriteTx) -> Result<T> + Send + 'static,
 {
-    let (waiter, answer) = oneshot::channel();
-    (Box::new(Pending { closure: Some(closure), result: None, waiter }), answer)
+    wrap(Once(Some(closure)))
 }
 
-impl<T, F> Work for Pending<T, F>
+/// Wraps a closure that may be run again.
+pub(super) fn repeatable<T, F>(closure: F) -> Submission<T>
 where
     T: Send + 'static,
-    F: FnOnce(&WriteTx) -> Result<T> + Send + 'static,
+    F: Fn(&WriteTx) -> Result<T> + Send + 'static,
 {
+    wrap(Again(closure))
+}
+
+fn wrap<T: Send + 'static, C: Call<T> + Send + 'static>(closure: C) -> Submission<T> {
+    let (waiter, answer) = oneshot::channel();
+    (Box::new(Pending { closure, result: None, waiter }), answer)
+}
+
+impl<T: Send, C: Call<T> + Send> Work for Pending<T, C> {
+    fn is_repeatable(&self) -> bool {
+        C::REPEATABLE
+    }
+
     fn run(&mut self, tx: &WriteTx<'_>) -> Option<ErrorCode> {
-        let closure = self.closure.take()?;
-        let result = catch_unwind(AssertUnwindSafe(|| closure(tx))).unwrap_or_else(|panic| {
+        let closure = AssertUnwindSafe(|| self.closure.call(tx));
+        let result = catch_unwind(closure).unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<&str>().copied();
             let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
             Err(Error::internal(format!("a write closure panicked: {}", message.unwrap_or("no message"))))

@@ -46,6 +46,8 @@ pub(super) enum Part {
 enum Fate {
     Kept,
     Undone,
+    /// It failed after it wrote, and took no savepoint: everything before it goes with it.
+    Spoilt,
     /// SQLite gave up the whole transaction, or the file is damaged.
     Lost(ErrorCode),
 }
@@ -80,23 +82,38 @@ impl Writer {
 
     /// Runs the closures in one transaction, until it is committed or lost; those that are left in `works` were
     /// not touched. `turn` is given up when the closures have run.
+    ///
+    /// Closures that may be run again go first and without a savepoint, because a savepoint copies every page that
+    /// is touched within it. If one of them fails after it wrote, the transaction begins anew, with savepoints.
     pub(super) fn commit(&mut self, works: &mut VecDeque<Box<dyn Work>>, turn: MutexGuard<'_, ()>) -> Part {
         let tx = WriteTx::new(&self.connection, self.frontier.clone());
         let mut ran = Vec::with_capacity(works.len());
+        if works.iter().any(|work| !work.is_repeatable()) {
+            works.make_contiguous().sort_by_key(|work| !work.is_repeatable());
+        }
         if let Err(error) = exec(&self.connection, "begin immediate") {
             ran.extend(works.drain(..));
             return lost(ran, "begin a transaction", error);
         }
+        let mut guarded = false;
         while let Some(mut work) = works.pop_front() {
-            let fate = run(&self.connection, &tx, &mut *work);
+            guarded |= !work.is_repeatable();
+            let fate = run(&self.connection, &tx, &mut *work, guarded);
             ran.push(work);
-            if let Ok(Fate::Kept | Fate::Undone) = fate {
-                continue;
-            }
             let code = match fate {
+                Ok(Fate::Kept | Fate::Undone) => continue,
+                Ok(Fate::Spoilt) => match begin_anew(&self.connection, &tx, 0, &self.frontier) {
+                    Ok(()) => {
+                        for work in ran.drain(..).rev() {
+                            works.push_front(work);
+                        }
+                        guarded = true;
+                        continue;
+                    }
+                    Err(error) => fault::code_of(&error),
+                },
                 Ok(Fate::Lost(code)) => code,
                 Err(error) => fault::code_of(&error),
-                Ok(_) => ErrorCode::Internal,
             };
             abandon(&self.connection);
             let error = Error::from(code).with_operator("the transaction was given up");
@@ -104,7 +121,7 @@ impl Writer {
         }
         let expected = self.batch + 1;
         let frontier = tx.frontier.take();
-        if tx.changed.get() {
+        if tx.changes.get() > 0 {
             let (size, peaks) = (frontier.size() as i64, frontier.to_bytes());
             if let Err(error) = tx.execute(SET_HEAD, params![expected, size, peaks]) {
                 abandon(&self.connection);
@@ -117,7 +134,7 @@ impl Writer {
         if let Err(error) = commit(&self.connection) {
             return Part::Indeterminate(Unresolved::new(ran, hooks, expected, error));
         }
-        if tx.changed.get() {
+        if tx.changes.get() > 0 {
             self.batch = expected;
             self.frontier = frontier;
         }
@@ -162,10 +179,11 @@ fn lost(works: Vec<Box<dyn Work>>, operation: &str, error: rusqlite::Error) -> P
 }
 
 /// Runs one closure so that, if it fails, nothing of it stays. While nothing was written before it, beginning anew
-/// is enough; afterwards it takes a savepoint.
-fn run(connection: &Connection, tx: &WriteTx<'_>, work: &mut dyn Work) -> rusqlite::Result<Fate> {
-    let guarded = tx.changed.get();
-    if guarded {
+/// is enough; afterwards it takes a savepoint, if it is `guarded`.
+fn run(connection: &Connection, tx: &WriteTx<'_>, work: &mut dyn Work, guarded: bool) -> rusqlite::Result<Fate> {
+    let before = tx.changes.get();
+    let savepoint = guarded && before > 0;
+    if savepoint {
         exec(connection, "savepoint closure")?;
     }
     let (hooks, frontier) = (tx.hook_count(), tx.frontier.borrow().clone());
@@ -174,7 +192,7 @@ fn run(connection: &Connection, tx: &WriteTx<'_>, work: &mut dyn Work) -> rusqli
         return Ok(Fate::Lost(failure.unwrap_or(ErrorCode::Internal)));
     }
     let Some(code) = failure else {
-        if guarded {
+        if savepoint {
             exec(connection, "release closure")?;
         }
         return Ok(Fate::Kept);
@@ -182,16 +200,37 @@ fn run(connection: &Connection, tx: &WriteTx<'_>, work: &mut dyn Work) -> rusqli
     if code == ErrorCode::StoreCorrupt {
         return Ok(Fate::Lost(code));
     }
-    tx.forget_hooks_after(hooks);
-    tx.frontier.replace(frontier);
-    if guarded {
+    let wrote = tx.changes.get() > before;
+    if wrote && before > 0 && !savepoint {
+        return Ok(Fate::Spoilt);
+    }
+    if savepoint {
+        tx.forget_hooks_after(hooks);
         exec(connection, "rollback to closure")?;
         exec(connection, "release closure")?;
-    } else if tx.changed.replace(false) {
-        exec(connection, "rollback")?;
-        exec(connection, "begin immediate")?;
+        tx.changes.set(before);
+        tx.frontier.replace(frontier);
+    } else if wrote {
+        begin_anew(connection, tx, hooks, &frontier)?;
+    } else {
+        tx.forget_hooks_after(hooks);
     }
     Ok(Fate::Undone)
+}
+
+/// Undoes everything that the transaction wrote and begins it again; the first `hooks` hooks stay.
+fn begin_anew(
+    connection: &Connection,
+    tx: &WriteTx<'_>,
+    hooks: usize,
+    frontier: &Frontier,
+) -> rusqlite::Result<()> {
+    exec(connection, "rollback")?;
+    exec(connection, "begin immediate")?;
+    tx.forget_hooks_after(hooks);
+    tx.changes.set(0);
+    tx.frontier.replace(frontier.clone());
+    Ok(())
 }
 
 fn exec(connection: &Connection, sql: &str) -> rusqlite::Result<()> {

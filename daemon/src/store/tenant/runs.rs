@@ -179,8 +179,8 @@ const LIST_LIVE: &str = columns!(
     "indexed by run_live where ended_at is null and state = ?3 and id < ?1 order by id desc limit ?2"
 );
 const LIST_UNSUCCESSFUL: &str = columns!(
-    "indexed by run_unsuccessful where state in ('failed', 'cancelled', 'timed-out') and state = ?3 and id < ?1
-     order by id desc limit ?2"
+    "indexed by run_unsuccessful where (state = 'failed' or state = 'cancelled' or state = 'timed-out')
+     and state = ?3 and id < ?1 order by id desc limit ?2"
 );
 
 /// Runs, newest first, older than the cursor.

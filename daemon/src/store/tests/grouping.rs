@@ -54,16 +54,20 @@ async fn what_fails_leaves_nothing_and_its_neighbours_stay() {
         let tenant = tenant.clone();
         writes.push(house.supervisor.spawn_once("write", async move {
             let lane = if place % 2 == 0 { Lane::Trigger } else { Lane::Action };
-            tenant
-                .write(lane, move |tx| {
-                    add_event(tx, id)?;
-                    match place % 4 {
-                        1 => Err(Error::from(ErrorCode::Conflict)),
-                        3 => panic!("on purpose"),
-                        _ => Ok(place),
-                    }
-                })
-                .await
+            let closure = move |tx: &WriteTx| {
+                add_event(tx, id)?;
+                match place % 4 {
+                    1 => Err(Error::from(ErrorCode::Conflict)),
+                    3 => panic!("on purpose"),
+                    _ => Ok(place),
+                }
+            };
+            // Those that may be run again fail among others of their kind and among those that may not.
+            if place % 5 < 3 {
+                tenant.write_again(lane, closure).await
+            } else {
+                tenant.write(lane, closure).await
+            }
         }));
     }
     while tenant.waiting() < ids.len() {

@@ -129,10 +129,12 @@ fn check_list(connection: &Connection, table: &str, column: &str) -> BTreeSet<St
             row.get(0)
         })
         .expect("the table");
-    let opening = format!("check ({column} in (");
+    let opening = format!("check ({column} = ");
     let (_, rest) = ddl.split_once(&opening).unwrap_or_else(|| panic!("{table}.{column} has no list"));
     let (list, _) = rest.split_once(')').expect("an end");
-    list.split(',').map(|word| word.trim().trim_matches('\'').to_owned()).collect()
+    let again = format!("{column} = ");
+    let words = list.split(" or ").map(|word| word.trim().trim_start_matches(&again));
+    words.map(|word| word.trim_matches('\'').to_owned()).collect()
 }
 
 fn words<T: Copy>(all: &[T], word: impl Fn(T) -> &'static str) -> BTreeSet<String> {
