@@ -22,6 +22,7 @@ pub mod sign;
 mod tests;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -102,7 +103,11 @@ impl Egress {
         let OutRequest { method, url, headers, body, timeout, follow_redirects } = request;
         let mut outgoing = Outgoing::new(method, &url, headers, body)?;
         let redirects = if follow_redirects { self.redirect_limit } else { 0 };
-        let answer = self.clock.timeout(timeout, self.follow(policy, &mut outgoing, redirects)).await;
+        let answer = {
+            // Pinned here, and so only once: a future that is passed on by value has room for itself at every stop.
+            let exchange = pin!(self.follow(policy, &mut outgoing, redirects));
+            self.clock.timeout(timeout, exchange).await
+        };
         let (head, body) = answer.unwrap_or_else(|late| {
             let host = outgoing.target.origin.host.to_string();
             Err(EgressError::Timeout { host, after_ms: late.0.as_millis() as u64 })
@@ -156,9 +161,8 @@ impl Egress {
         loop {
             let mut line = match waiting.take() {
                 Some(line) => line,
-                None => {
-                    Line::new(self.connector.open(origin, self.guard(policy)).await?).await.map_err(failed)?
-                }
+                // Rare and large.
+                None => Box::pin(self.line(policy, origin)).await?,
             };
             let reused = line.is_used();
             match line.head(outgoing.message()).await {
@@ -175,6 +179,12 @@ impl Egress {
                 Err(unanswered) => return Err(failed(unanswered.failure)),
             }
         }
+    }
+
+    /// A fresh connection.
+    async fn line(&self, policy: &TenantEgress, origin: &Origin) -> Result<Line, EgressError> {
+        let stream = self.connector.open(origin, self.guard(policy)).await?;
+        Line::new(stream).await.map_err(|failure| described(origin, failure, self.response_limit))
     }
 
     fn guard<'a>(&'a self, policy: &'a TenantEgress) -> Guard<'a> {

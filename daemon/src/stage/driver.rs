@@ -10,6 +10,7 @@
 //! Go next to [`super::settle`] for what is written and to [`super::feeder`] for jobs that come from disk.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,7 +117,9 @@ async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -
         cancel: watch.token(),
         lines: sink,
     };
-    let handler = service.clock.timeout(limit, stage.handle(&context, payload));
+    // Pinned here: passed on by value, it would be there once more in each future around it.
+    let handler = pin!(stage.handle(&context, payload));
+    let handler = service.clock.timeout(limit, handler);
     match relay(service, job, catch_panic(handler), drain).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => again(service, S::NAME, job, "the handler overstayed its time limit"),
