@@ -83,13 +83,19 @@ async fn one(service: &Arc<Service>, tenant: &Arc<Tenant>) -> Result<()> {
         tracing::info!(tenant = %tenant.id, recovered, "jobs were taken up again");
     }
     service.identity.remember(revoked, now);
+    let mut quiet = true;
     let waiting = |stage| depths.iter().filter(move |d| d.stage == stage && d.state != JobState::Dead);
     for (stage, counted) in StageName::ALL.iter().zip(&tenant.tally.waiting) {
         let jobs: u64 = waiting(*stage).map(|depth| depth.count).sum();
         counted.store(i64::try_from(jobs).unwrap_or(i64::MAX), Ordering::Relaxed);
         if tenant.state == TenantState::Active && waiting(*stage).next().is_some() {
             service.handover.set_behind(*stage, tenant.id);
+            quiet = false;
         }
+    }
+    if quiet {
+        // A daemon with hundreds of tenants shall not hold the files of those that have nothing to do.
+        service.store.close_soon(tenant.id);
     }
     Ok(())
 }

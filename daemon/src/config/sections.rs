@@ -140,7 +140,7 @@ section! {
         /// Write closures waiting in one lane of a tenant.
         lane_limit: usize = "lane-limit", 4_096, 16..=1_048_576;
         /// Tenants whose files are open at once.
-        open_tenants: usize = "open-tenants", 256, 1..=65_536;
+        open_tenants: usize = "open-tenants", 64, 1..=65_536;
         /// Reading connections of one tenant.
         readers: usize = "readers", 2, 1..=64;
         /// Page cache of one connection.
@@ -148,7 +148,7 @@ section! {
         /// The size a write-ahead log is cut back to.
         wal_limit: Bytes = "wal-limit", Bytes::mib(16), Bytes::mib(1)..=Bytes::mib(4_096);
         /// After how long without use a tenant's files are closed.
-        idle_close: Duration = "idle-close", secs(120), secs(1)..=secs(86_400);
+        idle_close: Duration = "idle-close", secs(20), secs(1)..=secs(86_400);
         /// How long a reading statement may take.
         read_timeout: Duration = "read-timeout", secs(10), ms(100)..=secs(600);
         /// How long a caller waits for the commit.
@@ -308,10 +308,10 @@ pub struct Stages {
 impl Default for Stages {
     fn default() -> Self {
         Self {
-            trigger: Stage { concurrency: 64, tenant_ceiling: 32, ..Stage::default() },
+            trigger: Stage { concurrency: 160, tenant_ceiling: 80, ..Stage::default() },
             action: Stage { concurrency: 256, tenant_ceiling: 64, ..Stage::default() },
-            logging: Stage { concurrency: 64, tenant_ceiling: 32, ..Stage::default() },
-            notification: Stage { concurrency: 64, tenant_ceiling: 16, ..Stage::default() },
+            logging: Stage { concurrency: 128, tenant_ceiling: 64, ..Stage::default() },
+            notification: Stage { concurrency: 128, tenant_ceiling: 32, ..Stage::default() },
         }
     }
 }

@@ -76,21 +76,22 @@ impl Event {
     ///
     /// A JSON body is parsed, a form becomes an object, text a string; other bytes become `{"base64": …}`.
     pub fn value(&self) -> Result<Arc<Value>, BadBody> {
-        let headers = serde_json::from_str(&self.headers).unwrap_or(Value::Null);
         let only = |kind: EventKind| (self.kind == kind).then_some(self.source.as_str());
-        Ok(Arc::new(json!({
-            "id": self.id,
-            "kind": self.kind,
-            "name": only(EventKind::Emitted),
-            "path": only(EventKind::Webhook),
-            "method": only(EventKind::Webhook).map(|_| "POST"),
-            "headers": headers,
-            "query": self.query.as_deref().map_or(Value::Null, |query| form(query.as_bytes())),
-            "body": self.body_value()?,
-            "received_at": self.received_at,
-            "scheduled_at": null,
-            "size": null,
-        })))
+        // Values are moved in: `json!` would copy headers and body once more.
+        let fields = [
+            ("id", self.id.to_string().into()),
+            ("kind", self.kind.as_str().into()),
+            ("name", only(EventKind::Emitted).into()),
+            ("path", only(EventKind::Webhook).into()),
+            ("method", only(EventKind::Webhook).map(|_| "POST").into()),
+            ("headers", serde_json::from_str(&self.headers).unwrap_or(Value::Null)),
+            ("query", self.query.as_deref().map_or(Value::Null, |query| form(query.as_bytes()))),
+            ("body", self.body_value()?),
+            ("received_at", self.received_at.into()),
+            ("scheduled_at", Value::Null),
+            ("size", Value::Null),
+        ];
+        Ok(Arc::new(Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect())))
     }
 
     fn body_value(&self) -> Result<Value, BadBody> {

@@ -175,6 +175,14 @@ impl Shared {
         idle.len()
     }
 
+    /// Closes the tenant's file, if it is open, as soon as nothing waits in it.
+    pub(super) fn close_tenant(&self, id: TenantId) {
+        let file = locked(&self.open).get(&id).map(Arc::clone);
+        if let Some(file) = file {
+            self.close_soon(&file);
+        }
+    }
+
     pub(super) fn is_open(&self, id: TenantId) -> bool {
         locked(&self.open).contains_key(&id)
     }
