@@ -2,12 +2,15 @@
 //!
 //! Where a tool of systemd is missing its part is skipped and says so; the texts are compared everywhere.
 
-#![expect(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "a test may stop where it cannot go on, and says what it skips"
+#![expect(clippy::panic, clippy::expect_used, reason = "a test may stop where it cannot go on")]
+
+#[path = "../../tests/src/skip.rs"]
+#[expect(
+    unreachable_pub,
+    clippy::disallowed_methods,
+    reason = "shared by crates that do not know each other"
 )]
+mod skip;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,7 +38,7 @@ fn run(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
             Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("skipped: {program} is not installed");
+            skip::skipped(&format!("what {program} looks at"), "it is not installed");
             None
         }
         Err(error) => panic!("{program}: {error}"),

@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::os::unix::net::UnixListener;
 
+use support::skip::{said, skipped};
 use support::{Runner, Who, as_everybody};
 use tenantry_protocol::runner::{CallResult, Limits};
 
@@ -104,7 +105,7 @@ fn other_peoples_files_cannot_be_read() {
 #[test]
 fn a_socket_of_the_daemon_cannot_be_reached() {
     if !python() {
-        return;
+        return skipped("a_socket_of_the_daemon_cannot_be_reached", "there is no /usr/bin/python3");
     }
     as_everybody(|mut runner| {
         let path = runner.base.path().join("api.sock");
@@ -253,7 +254,7 @@ fn a_fork_bomb_hurts_nobody_else() {
 fn one_call_cannot_signal_or_trace_another() {
     as_everybody(|mut runner| {
         if !runner.has("landlock-scopes") || !runner.has("pid-namespace") {
-            return;
+            return said("one_call_cannot_signal_or_trace_another", "the kernel has no such walls");
         }
         let victim = runner.begin(
             support::script_call("echo $$ up; while [ ! -e go ]; do sleep 0.01; done"),

@@ -16,6 +16,7 @@ pub mod powercut;
 pub mod random;
 pub mod receiver;
 pub mod sign;
+pub mod skip;
 pub mod tenant;
 
 use std::time::{Duration, Instant};

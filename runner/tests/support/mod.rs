@@ -18,6 +18,10 @@ use tenantry_protocol::runner::{
     ToRunner, default_shell, encode,
 };
 
+#[path = "../../../tests/src/skip.rs"]
+#[expect(unreachable_pub, reason = "shared by crates that do not know each other")]
+pub(crate) mod skip;
+
 /// No test waits longer than this for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// An ordinary user, for tests that run as root.
@@ -69,6 +73,8 @@ pub(crate) fn as_everybody(test: impl Fn(Runner)) {
     test(Runner::start(Who::Me, |_| {}));
     if rustix::process::geteuid().is_root() {
         test(Runner::start(Who::Ordinary, |_| {}));
+    } else {
+        skip::skipped("the half of a test that is an ordinary user", "only root can become one");
     }
 }
 

@@ -9,6 +9,7 @@ use tenantry_protocol::path::Operation;
 use tenantry_protocol::state::TenantState;
 use tenantry_protocol::tenant::TenantView;
 use tenantry_tests::daemon::{Home, TestDaemon, soon, wait};
+use tenantry_tests::skip::skipped;
 use tenantry_tests::tenant::{TestTenant, signed_hook};
 
 use crate::{disk_contains, with_job, workflow};
@@ -68,7 +69,9 @@ async fn a_read_only_folder_is_said_to_be_one() {
     let home = Home::new("").unwrap();
     std::fs::create_dir_all(home.data()).unwrap();
     let script = r#"mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@""#;
-    let Some(told) = in_namespace(&home, script).await else { return };
+    let Some(told) = in_namespace(&home, script).await else {
+        return skipped("a_read_only_folder_is_said_to_be_one", "this user may make no mount namespace");
+    };
     assert!(told.contains("store-read-only"), "{told}");
 }
 
@@ -97,9 +100,34 @@ async fn in_namespace(home: &Home, script: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout))
 }
 
+/// On a machine without `unshare` and `mount`.
+#[test]
+fn a_test_that_cannot_look_says_so_and_fails_where_everything_is_demanded() {
+    for (demanded, passes) in [("0", true), ("1", false)] {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "bad_disk::a_read_only_folder_is_said_to_be_one"])
+            .args(["bad_disk::a_full_disk_refuses_and_heals"])
+            .env("TENANTRY_TESTS_ALL", demanded)
+            .env("TENANTRY_BIN", tenantry_tests::binary::tenantry())
+            .env("PATH", "/nonexistent")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.success(), passes, "{told}");
+        assert_eq!(told.matches("SKIPPED").count(), if passes { 2 } else { 0 }, "{told}");
+        assert_eq!(
+            told.matches("cannot be skipped with TENANTRY_TESTS_ALL=1").count() > 0,
+            !passes,
+            "{told}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_and_heals() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return skipped("a_full_disk_refuses_and_heals", "this user may not mount");
+    };
     let home = Home::new("").unwrap();
     std::os::unix::fs::symlink(disk.path(), home.data()).unwrap();
     let daemon = TestDaemon::start_in(home).await.unwrap();
