@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Folders, Loaded};
 use crate::egress::Egress;
 use crate::error::{Error, Result};
-use crate::http::listen::{self, ListenLimits, Listener, PeerInfo, SocketFile};
+use crate::http::listen::{self, ListenLimits, Listener, PeerInfo, RequestBody, SocketFile};
 use crate::http::{Addresses, Api, router};
 use crate::ingress::Ingress;
 use crate::service::Service;
@@ -232,7 +232,7 @@ fn public_url(config: &Config, ingress: Option<std::net::SocketAddr>) -> String 
 fn serve_api(api: &Arc<Api>, listener: Listener, clock: &Clock, supervisor: &Supervisor) {
     use tower::ServiceExt;
     let router = router::router(api);
-    let answer = move |request: http::Request<hyper::body::Incoming>, peer: Arc<PeerInfo>| {
+    let answer = move |request: http::Request<RequestBody>, peer: Arc<PeerInfo>| {
         let router = router.clone();
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(peer);
@@ -251,7 +251,7 @@ fn serve_api(api: &Arc<Api>, listener: Listener, clock: &Clock, supervisor: &Sup
 
 fn serve_ingress(service: &Arc<Service>, listener: Listener, clock: &Clock, supervisor: &Supervisor) {
     let ingress = Arc::new(Ingress::new(Arc::clone(service)));
-    let answer = move |request: http::Request<hyper::body::Incoming>, peer: Arc<PeerInfo>| {
+    let answer = move |request: http::Request<RequestBody>, peer: Arc<PeerInfo>| {
         let ingress = Arc::clone(&ingress);
         async move { ingress.answer(request, peer).await }
     };

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use serde_json::json;
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::id::{EventId, RequestId};
@@ -28,7 +27,7 @@ use self::rates::Rates;
 use self::verify::{Verified, VerifySpec};
 use crate::context::{Context, Origin, Principal, PrincipalKind};
 use crate::error::{Error, Result};
-use crate::http::listen::{PeerInfo, client_ip, read_body};
+use crate::http::listen::{PeerInfo, RequestBody, client_ip, read_body};
 use crate::service::Service;
 use crate::service::directory::{Tenant, count};
 use crate::service::event::{Event, kept_headers};
@@ -55,7 +54,7 @@ impl Ingress {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, request: Request<Incoming>, peer: Arc<PeerInfo>) -> Response<Full<Bytes>> {
+    pub async fn answer(&self, request: Request<RequestBody>, peer: Arc<PeerInfo>) -> Response<Full<Bytes>> {
         let id = RequestId::new(self.service.clock.now_ms());
         match self.receive(request, &peer, id).await {
             Ok(accepted) => reply::accepted(&accepted),
@@ -68,7 +67,12 @@ impl Ingress {
         }
     }
 
-    async fn receive(&self, request: Request<Incoming>, peer: &PeerInfo, id: RequestId) -> Result<Accepted> {
+    async fn receive(
+        &self,
+        request: Request<RequestBody>,
+        peer: &PeerInfo,
+        id: RequestId,
+    ) -> Result<Accepted> {
         let (head, body) = request.into_parts();
         let config = &self.service.config.ingress;
         let direct = peer.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));

@@ -153,20 +153,28 @@ async fn malformed_bodies_and_types() {
     let call = Call::post(&path, "{}").header("content-type", "text/plain").bearer(&token);
     let answer = call.unix(&daemon.socket()).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (415, "unsupported-media"));
-    // The daemon answers before the body is whole; a client that goes on reading when it can no longer write sees it.
-    let big = "x".repeat(6 << 20);
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        big.len()
-    );
-    let mut stream = std::os::unix::net::UnixStream::connect(daemon.socket()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream.write_all(head.as_bytes()).unwrap();
-    drop(stream.write_all(big.as_bytes()));
-    let mut answer = [0; 4096];
-    let length = std::io::Read::read(&mut stream, &mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body-too-large"), "{answer}");
+    assert_well(&daemon, &acme).await;
+}
+
+/// Answered before the body is whole: the sender hears why all the same, again and again.
+#[tokio::test]
+async fn a_sender_of_too_much_learns_why() {
+    let (daemon, acme) = with_job().await;
+    let token = token(&daemon).await;
+    let path = Operation::WorkflowApply.fill(&["acme"]);
+    let big = vec![b'x'; 6 << 20];
+    for round in 0..10 {
+        let call = Call::post(&path, big.clone()).header("content-type", "application/json").bearer(&token);
+        let answer = call.unix(&daemon.socket()).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (413, "body-too-large"), "{round}");
+        let answer = signed_hook("acme", "job", "big", &big).tcp(daemon.ingress()).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (413, "body-too-large"), "{round}");
+        // Refused for another reason, with as much still under way.
+        let answer = Call::post(&path, big.clone()).unix(&daemon.socket()).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "auth-required"), "{round}");
+        let answer = Call::post(hook("acme", "absent"), big.clone()).tcp(daemon.ingress()).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (404, "hook-not-found"), "{round}");
+    }
     assert_well(&daemon, &acme).await;
 }
 

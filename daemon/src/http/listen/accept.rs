@@ -12,12 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::connection::House;
 use super::seats::{Full, Seats};
-use super::{ListenLimits, Listener, PeerInfo};
+use super::{ListenLimits, Listener, PeerInfo, RequestBody};
 use crate::clock::Clock;
 use crate::supervise::{Stop, Supervisor};
 
@@ -50,7 +49,7 @@ pub async fn serve<S, F, B>(
     supervisor: Supervisor,
     stop: Stop,
 ) where
-    S: Fn(Request<Incoming>, Arc<PeerInfo>) -> F + Send + Sync + 'static,
+    S: Fn(Request<RequestBody>, Arc<PeerInfo>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,

@@ -17,8 +17,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::linger::Lingering;
 use super::timer::Counted;
-use super::{ListenLimits, PeerInfo};
+use super::{ListenLimits, PeerInfo, RequestBody};
 use crate::supervise::Stop;
 
 /// What every connection of a listener needs.
@@ -35,7 +36,7 @@ impl<S> House<S> {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Arc<PeerInfo>,
     ) where
-        S: Fn(Request<Incoming>, Arc<PeerInfo>) -> F,
+        S: Fn(Request<RequestBody>, Arc<PeerInfo>) -> F,
         F: Future<Output = Response<B>>,
         B: Body<Data = Bytes> + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -47,7 +48,10 @@ impl<S> House<S> {
             .header_read_timeout(self.limits.idle_timeout)
             .max_header_size(self.limits.header_bytes)
             .max_headers(self.limits.max_headers);
-        let service = service_fn(|request| {
+        let stream = Lingering::new(stream, self.limits.linger);
+        let unread = stream.unread();
+        let service = service_fn(|request: Request<Incoming>| {
+            let request = request.map(|body| RequestBody::new(body, &unread));
             let answer = (self.service)(request, Arc::clone(&peer));
             async move { Ok::<_, Infallible>(answer.await) }
         });

@@ -11,6 +11,7 @@
 mod accept;
 mod body;
 mod connection;
+mod linger;
 mod peer;
 mod seats;
 mod socket;
@@ -26,6 +27,7 @@ use crate::config::{self, Network};
 
 pub use accept::serve;
 pub use body::{BodyError, read_body};
+pub use linger::{LingerLimits, RequestBody};
 pub use peer::{PeerInfo, client_ip};
 pub use socket::{Inherited, SocketFile, bind_tcp, bind_unix, inherited};
 
@@ -57,6 +59,8 @@ pub struct ListenLimits {
     pub header_bytes: usize,
     /// Headers of one request; more are answered 431.
     pub max_headers: usize,
+    /// What is still read of a body after its request was answered.
+    pub linger: LingerLimits,
 }
 
 /// From the connection to its first byte.
@@ -67,6 +71,9 @@ pub const HEADER_BYTES: usize = 16 * 1024;
 
 /// Headers of one request.
 pub const MAX_HEADERS: usize = 64;
+
+/// What is still read, and dropped, of a body after its request was answered, so that the answer arrives.
+pub const LINGER: LingerLimits = LingerLimits { bytes: 16 * 1024 * 1024, time: Duration::from_secs(3) };
 
 impl From<&config::Api> for ListenLimits {
     fn from(api: &config::Api) -> Self {
@@ -79,6 +86,7 @@ impl From<&config::Api> for ListenLimits {
             idle_timeout: api.idle_timeout,
             header_bytes: HEADER_BYTES,
             max_headers: MAX_HEADERS,
+            linger: LINGER,
         }
     }
 }
@@ -94,6 +102,7 @@ impl From<&config::Ingress> for ListenLimits {
             idle_timeout: ingress.idle_timeout,
             header_bytes: HEADER_BYTES,
             max_headers: MAX_HEADERS,
+            linger: LINGER,
         }
     }
 }

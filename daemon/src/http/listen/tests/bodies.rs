@@ -5,7 +5,7 @@ use super::*;
 const LIMIT: usize = 1_000;
 
 async fn reading(timeout: Duration) -> Served {
-    Served::start(limits(), move |request: Request<Incoming>, _| async move {
+    Served::start(limits(), move |request: Request<RequestBody>, _| async move {
         match read_body(request.into_body(), LIMIT, timeout, &Clock::system()).await {
             Ok(bytes) => {
                 text(&format!("{} {}", bytes.len(), bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>()))
@@ -96,7 +96,7 @@ async fn a_body_in_one_piece_is_not_copied() {
 #[tokio::test]
 async fn a_connection_that_breaks_within_a_body_is_noticed() {
     let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
-    let served = Served::start(limits(), move |request: Request<Incoming>, _| {
+    let served = Served::start(limits(), move |request: Request<RequestBody>, _| {
         let told = told.clone();
         async move {
             drop(told.send(read_body(request.into_body(), LIMIT, LONG, &Clock::system()).await));
@@ -108,4 +108,66 @@ async fn a_connection_that_breaks_within_a_body_is_noticed() {
     stream.write_all(b"POST / HTTP/1.1\r\ncontent-length: 10\r\n\r\nhalf").await.unwrap();
     drop(stream);
     assert_eq!(soon(hears.recv()).await, Some(Err(BodyError::Lost)));
+}
+
+/// Answers without looking at the body.
+async fn refusing(linger: LingerLimits) -> Served {
+    Served::start(ListenLimits { linger, ..limits() }, |_, _| async { text("no") }).await
+}
+
+/// Sends a head and so much of a body, as a client does that reads only when everything is sent.
+async fn send(served: &Served, says: usize, sends: usize) -> (TcpStream, std::io::Result<()>) {
+    let mut stream = served.connect().await;
+    let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {says}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let sent = soon(stream.write_all(&vec![b'x'; sends])).await;
+    (stream, sent)
+}
+
+#[tokio::test]
+async fn who_sends_all_before_reading_gets_the_answer() {
+    let served = refusing(LINGER).await;
+    let size = 12 << 20;
+    let (mut stream, sent) = send(&served, size, size).await;
+    sent.unwrap();
+    assert!(rest(&mut stream).await.ends_with("\r\n\r\nno"));
+    drop(stream);
+    served.drained().await;
+}
+
+#[tokio::test]
+async fn a_body_is_not_dropped_for_ever() {
+    let served = refusing(LingerLimits { bytes: 1 << 20, time: LONG }).await;
+    let size = 256 << 20;
+    let (stream, sent) = send(&served, size, size).await;
+    assert!(sent.is_err(), "256 MiB were taken with a limit of one");
+    drop(stream);
+    served.drained().await;
+
+    let served = refusing(LingerLimits { bytes: usize::MAX, time: SHORT }).await;
+    let (mut stream, sent) = send(&served, 1_000, 10).await;
+    sent.unwrap();
+    assert!(rest(&mut stream).await.ends_with("\r\n\r\nno"));
+    // The client keeps its side open and is not waited for.
+    served.drained().await;
+    drop(stream);
+}
+
+#[tokio::test]
+async fn who_was_read_whole_is_not_waited_for() {
+    let linger = LingerLimits { bytes: usize::MAX, time: LONG };
+    let served =
+        Served::start(ListenLimits { linger, ..limits() }, |request: Request<RequestBody>, _| async {
+            read_body(request.into_body(), LIMIT, LONG, &Clock::system()).await.unwrap();
+            text("yes")
+        })
+        .await;
+    let mut stream = served.connect().await;
+    stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody").await.unwrap();
+    assert!(answer(&mut stream).await.ends_with("yes"));
+    let clock = Clock::system();
+    let since = clock.instant();
+    served.drained().await;
+    assert!(clock.elapsed(since) < LONG / 4);
+    drop(stream);
 }

@@ -185,7 +185,7 @@ async fn without_a_seat_one_is_told_so() {
 async fn the_drain_answers_who_has_asked_and_closes_the_idle() {
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (at, wait) = (Arc::clone(&arrived), Arc::clone(&go));
-    let served = Served::start(limits(), move |request: Request<Incoming>, _| {
+    let served = Served::start(limits(), move |request: Request<RequestBody>, _| {
         let (at, wait) = (Arc::clone(&at), Arc::clone(&wait));
         async move {
             if request.uri().path() == "/slow" {
@@ -217,7 +217,7 @@ async fn the_drain_answers_who_has_asked_and_closes_the_idle() {
 
 #[tokio::test]
 async fn a_handler_that_panics_takes_only_its_own_connection() {
-    let served = Served::start(limits(), |request: Request<Incoming>, _| async move {
+    let served = Served::start(limits(), |request: Request<RequestBody>, _| async move {
         assert!(request.uri().path() != "/panic", "as the test wants");
         text("fine")
     })

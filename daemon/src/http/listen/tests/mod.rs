@@ -14,7 +14,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -40,6 +39,7 @@ fn limits() -> ListenLimits {
         idle_timeout: LONG,
         header_bytes: HEADER_BYTES,
         max_headers: MAX_HEADERS,
+        linger: LINGER,
     }
 }
 
@@ -53,7 +53,7 @@ struct Served {
 impl Served {
     async fn start<S, F>(limits: ListenLimits, service: S) -> Self
     where
-        S: Fn(Request<Incoming>, Arc<PeerInfo>) -> F + Send + Sync + 'static,
+        S: Fn(Request<RequestBody>, Arc<PeerInfo>) -> F + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
     {
         let listener = bind_tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -63,7 +63,7 @@ impl Served {
 
     fn start_on<S, F>(listener: Listener, address: SocketAddr, limits: ListenLimits, service: S) -> Self
     where
-        S: Fn(Request<Incoming>, Arc<PeerInfo>) -> F + Send + Sync + 'static,
+        S: Fn(Request<RequestBody>, Arc<PeerInfo>) -> F + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
     {
         let supervisor = Supervisor::new(Clock::system());
@@ -88,7 +88,7 @@ fn text(body: &str) -> Answer {
     Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())))
 }
 
-async fn hello(_: Request<Incoming>, _: Arc<PeerInfo>) -> Answer {
+async fn hello(_: Request<RequestBody>, _: Arc<PeerInfo>) -> Answer {
     text("hello")
 }
 
