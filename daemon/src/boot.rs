@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::state::StageName;
 
+use crate::auth::refusals::{KEY_LIMIT, Refusals};
 use crate::clock::Clock;
 use crate::config::{Config, Folders, Loaded};
 use crate::egress::Egress;
@@ -145,6 +146,7 @@ async fn open_service(
         running: Running::default(),
         identity,
         notary,
+        refusals: Refusals::new(config.api.refusal_records, KEY_LIMIT),
         started_at: clock.now_ms(),
         serving: AtomicBool::new(false),
         draining: AtomicBool::new(false),

@@ -10,6 +10,7 @@ pub mod limit;
 pub mod peer;
 pub mod policy;
 pub mod refresh;
+pub mod refusals;
 pub mod revocation;
 pub mod token;
 

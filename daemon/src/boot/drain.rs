@@ -57,6 +57,7 @@ pub(super) async fn drain(house: House, parts: Parts) -> Result<()> {
     report("stages", &parts.stages.drain(left).await);
     report("upkeep", &parts.upkeep.drain(UPKEEP_DEADLINE).await);
     give_back(&service).await;
+    service.tell_all_refused_calls().await;
     if let Err(error) = upkeep::last_checkpoints(&service).await {
         tracing::warn!(code = %error.code(), "audit logs were not signed on the way out");
     }

@@ -97,6 +97,8 @@ section! {
         rate_per_principal: Rate = "rate-per-principal", Rate::per_second(100, 200);
         /// Logins of one address or uid.
         rate_login: Rate = "rate-login", Rate { count: 30, per: secs(60), burst: 10 };
+        /// Audit records a minute about calls of one operation that one principal may not make; more are counted in one.
+        refusal_records: u32 = "refusal-records", 6, 1..=1_000;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The door in front of every operation: request id, rates, token, tenant of the path.
 //!
 //! Who may call is read from the operation that the router matched, never from the text of a path.
+//! Every call that the policy refused is noted for the audit log here, whatever handler it was meant for.
 //! **Invariant:** a handler behind the door of a non-public operation sees a verified caller or is not called.
 
 use std::sync::{Arc, PoisonError};
@@ -44,8 +45,8 @@ pub async fn door(
     let tenant = path.iter().find(|(name, _)| *name == "tenant").map(|(_, value)| value.to_owned());
     let mut response = match admit(&api, operation, tenant.as_deref(), &mut request, id) {
         Err(error) => problem(&error, id),
-        Ok(standing) => {
-            let mut response = run(&api, operation, request, next, id).await;
+        Ok((standing, context)) => {
+            let mut response = run(&api, operation, &context, request, next).await;
             if let Some(value) =
                 standing.and_then(|standing| HeaderValue::from_str(&standing.to_string()).ok())
             {
@@ -60,7 +61,8 @@ pub async fn door(
     response
 }
 
-async fn run(api: &Api, operation: Operation, request: Request, next: Next, id: RequestId) -> Response {
+async fn run(api: &Api, operation: Operation, by: &Context, request: Request, next: Next) -> Response {
+    let id = by.request;
     let limit = api.service.config.api.request_timeout;
     let answer = catch_panic(api.service.clock.timeout(limit, next.run(request))).await;
     let response = match answer {
@@ -76,19 +78,24 @@ async fn run(api: &Api, operation: Operation, request: Request, next: Next, id: 
     let carried = response.extensions().get::<Carried>().map(Arc::clone);
     let error = carried.and_then(|carried| carried.lock().unwrap_or_else(PoisonError::into_inner).take());
     match error {
-        Some(error) => problem(&error, id),
+        Some(error) => {
+            if error.code() == ErrorCode::PermissionDenied {
+                api.service.note_refused_call(by, operation).await;
+            }
+            problem(&error, id)
+        }
         None => response,
     }
 }
 
-/// Checks everything that can be checked before a handler runs.
+/// Checks everything that can be checked before a handler runs. Answers who calls.
 fn admit(
     api: &Api,
     operation: Operation,
     tenant: Option<&str>,
     request: &mut Request,
     id: RequestId,
-) -> Result<Option<Standing>> {
+) -> Result<(Option<Standing>, Context)> {
     let peer = request.extensions().get::<Arc<PeerInfo>>().map(Arc::clone);
     if let Some(ip) = peer.as_ref().and_then(|peer| peer.ip) {
         api.limits.addresses.check(&IpKey::from(ip))?;
@@ -98,8 +105,8 @@ fn admit(
         if operation == Operation::Login {
             api.limits.logins.check(&context.principal.name)?;
         }
-        request.extensions_mut().insert(context);
-        return Ok(None);
+        request.extensions_mut().insert(context.clone());
+        return Ok((None, context));
     }
     let claims = api.service.identity.verifier.verify(bearer(request.headers())?)?;
     let standing = api.limits.principals.check(&claims.subject)?;
@@ -109,12 +116,12 @@ fn admit(
     let context = api.service.caller(&claims, context);
     let found = tenant.and_then(|name| api.service.directory.find(name));
     request.extensions_mut().insert(Authorized {
-        context,
+        context: context.clone(),
         grant: claims.grant.clone(),
         session: claims.session,
         tenant: found,
     });
-    Ok(Some(standing))
+    Ok((Some(standing), context))
 }
 
 fn anonymous(peer: Option<&PeerInfo>, request: RequestId) -> Context {

@@ -108,7 +108,8 @@ impl Service {
         self.verify(None).await
     }
 
-    fn log(&self, tenant: Option<TenantId>) -> Result<Database> {
+    /// The file that a log is in: of a tenant, or of the host.
+    pub(super) fn log(&self, tenant: Option<TenantId>) -> Result<Database> {
         match tenant {
             Some(id) => self.store.tenant(id),
             None => Ok(self.store.control()),

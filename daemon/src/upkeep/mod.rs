@@ -1,5 +1,5 @@
 //! Upkeep: periodic work that is idempotent, takes no input and may be late: the condition of files, lapsed leases,
-//! signed checkpoints, expired keys of deduplication, sessions and tokens, key rotation.
+//! signed checkpoints, refused calls, expired keys of deduplication, sessions and tokens, key rotation.
 //!
 //! **Invariant:** nothing here decides about a run. What upkeep forgets for a day, the daemon survives for a day.
 
@@ -21,6 +21,8 @@ use crate::supervise::{Stop, Supervisor, TaskSpec};
 const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 /// How often lapsed leases are looked for.
 const LEASES_EVERY: Duration = Duration::from_mins(1);
+/// How often it is looked for refused calls that were only counted.
+const REFUSALS_EVERY: Duration = Duration::from_secs(10);
 /// How often expired rows are deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(5);
 /// How often the age of the token key is looked at.
@@ -31,6 +33,10 @@ pub fn start(service: &Arc<Service>, egress: &Arc<Egress>, supervisor: &Supervis
     conditions::start(service, supervisor);
     every("upkeep checkpoints", CHECKPOINT_EVERY, service, supervisor, checkpoints::sign);
     every("upkeep leases", LEASES_EVERY, service, supervisor, leases::reclaim);
+    every("upkeep refusals", REFUSALS_EVERY, service, supervisor, |service| async move {
+        service.tell_refused_calls().await;
+        Ok(())
+    });
     every("upkeep rotation", ROTATION_EVERY, service, supervisor, rotation::rotate);
     let egress = Arc::clone(egress);
     every("upkeep forget", FORGET_EVERY, service, supervisor, move |service| {
