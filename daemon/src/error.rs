@@ -49,6 +49,11 @@ impl Error {
         Self::new(ErrorCode::Internal, ErrorCode::Internal.title()).with_operator(operator)
     }
 
+    /// A stored value cannot be read: no part of the daemon wrote it so.
+    pub fn damaged(operator: impl Into<String>) -> Self {
+        Self::new(ErrorCode::StoreCorrupt, ErrorCode::StoreCorrupt.title()).with_operator(operator)
+    }
+
     /// There is no such thing here; also the answer for what belongs to another tenant.
     pub fn not_found(noun: &str, name: impl fmt::Display) -> Self {
         Self::new(ErrorCode::NotFound, format!("there is no {noun} {name}"))

@@ -77,7 +77,7 @@ codes! {
     TenantSuspended = "tenant-suspended", 409, "the tenant is suspended",
         "`tenantry tenant resume NAME`";
     TenantQuarantined = "tenant-quarantined", 503, "the tenant's file is damaged and was set aside",
-        "restore it from a backup; the damaged file is kept in quarantine/";
+        "put a repaired file or a copy in its place (docs/operations.md), then `tenantry tenant restore NAME`";
     TenantDegraded = "tenant-degraded", 503, "the tenant's store is not able to write at present",
         "check the disk (space, permissions, health); the daemon tries again by itself";
     BodyTooLarge = "body-too-large", 413, "the body is larger than the limit",

@@ -107,6 +107,7 @@ operations! {
     TenantCreate = Post "/v1/tenants", Host(P::TenantCreate), "Creates a tenant with a file of its own.";
     TenantGet = Get "/v1/tenants/{tenant}", Tenant(P::TenantRead), "Shows a tenant.";
     TenantUpdate = Patch "/v1/tenants/{tenant}", Host(P::TenantUpdate), "Suspends, resumes, renames, changes limits.";
+    TenantRestore = Post "/v1/tenants/{tenant}/restore", Host(P::TenantUpdate), "Checks the repaired file of a quarantined tenant and serves it again.";
     TenantDelete = Delete "/v1/tenants/{tenant}", Host(P::TenantDelete), "Deletes a tenant with all it holds.";
     TenantStats = Get "/v1/tenants/{tenant}/stats", Tenant(P::StatsRead), "Counters and queue depths of a tenant.";
     TenantFeed = Get "/v1/tenants/{tenant}/feed", Tenant(P::FeedRead), "Follows the changes of a tenant (SSE).";

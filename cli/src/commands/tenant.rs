@@ -100,6 +100,18 @@ Examples:
         /// The tenant
         name: String,
     },
+    /// Serve a quarantined tenant again, after its repaired file was put back
+    ///
+    /// A damaged file was moved to quarantine/ in the data folder. Put a repaired file, or a copy made before, in its
+    /// old place: tenants/ID/tenant.db. It is checked (is it whole, is it this tenant's, does this release know its
+    /// schema) and served only if it passes.
+    #[command(after_help = "\
+Examples:
+  tenantry tenant restore acme")]
+    Restore {
+        /// The tenant
+        name: String,
+    },
     /// Delete a tenant with all it holds; asks first
     #[command(
         visible_alias = "rm",
@@ -181,6 +193,11 @@ impl Tenant {
             Verb::Update { name, title, limits } => update(session, &name, title, limits).await?,
             Verb::Suspend { name } => set_state(session, &name, TenantState::Suspended).await?,
             Verb::Resume { name } => set_state(session, &name, TenantState::Active).await?,
+            Verb::Restore { name } => {
+                let tenant: TenantView = session.send(Operation::TenantRestore, &[&name], &()).await?;
+                show(session, &tenant)?;
+                output.note(&format!("next: tenantry -t {} audit verify", tenant.name));
+            }
             Verb::Delete { name, yes } => {
                 let tenant: TenantView = session.get(Operation::TenantGet, &[&name], &()).await?;
                 let question = format!("Delete the tenant {} with all it holds?", tenant.name);

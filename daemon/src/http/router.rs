@@ -73,6 +73,7 @@ fn route(operation: O) -> Route {
         O::TenantCreate => on(on_it, tenants::create),
         O::TenantGet => on(on_it, tenants::get),
         O::TenantUpdate => on(on_it, tenants::update),
+        O::TenantRestore => on(on_it, tenants::restore),
         O::TenantDelete => on(on_it, tenants::delete),
         O::TenantStats => on(on_it, tenants::stats),
         O::TenantFeed => on(on_it, feed::tenant),

@@ -147,7 +147,7 @@ fn absent(name: &str) -> Error {
 
 fn view(row: &Channel) -> Result<ChannelView> {
     let config = serde_json::from_str(&row.config)
-        .map_err(|error| Error::internal(format!("channel {}: {error}", row.name)))?;
+        .map_err(|error| Error::damaged(format!("channel {}: {error}", row.name)))?;
     let (created_at, updated_at) = (row.created_at, row.updated_at);
     Ok(ChannelView { id: row.id, name: row.name.clone(), config, created_at, updated_at })
 }

@@ -22,6 +22,8 @@ pub mod ledger;
 pub mod material;
 pub mod notifications;
 pub mod queues;
+pub mod recovery;
+pub mod refusals;
 pub mod running;
 pub mod runs;
 pub mod secrets;
@@ -48,6 +50,7 @@ use self::ledger::Ledger;
 use self::running::Running;
 use self::secrets::Secrets;
 use self::sessions::Identity;
+use crate::auth::refusals::Refusals;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Result;
@@ -80,6 +83,8 @@ pub struct Service {
     pub identity: Identity,
     /// Signs audit checkpoints.
     pub notary: audit::Notary,
+    /// Calls that the policy refused.
+    pub refusals: Refusals,
     /// When the daemon started; unix milliseconds.
     pub started_at: i64,
     pub(crate) serving: AtomicBool,

@@ -1,4 +1,4 @@
-//! Tenants: created with a file of their own, suspended, resumed, deleted.
+//! Tenants: created with a file of their own, suspended, resumed, restored, deleted.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,6 +36,9 @@ impl Service {
             let Some(last) = rows.last() else { return Ok(()) };
             after.clone_from(&last.name);
             for row in rows {
+                if row.state == TenantState::Quarantined {
+                    self.store.keep_aside(row.id);
+                }
                 self.serve(entry(row)?);
             }
         }
@@ -93,7 +96,9 @@ impl Service {
         });
         if let Err(error) = written.await {
             // The file belongs to nobody: the name was taken in between, or the host's file cannot be written.
-            self.store.erase_tenant(id).await?;
+            if let Err(left) = self.store.erase_tenant(id).await {
+                tracing::warn!(tenant = %id, code = %left.code(), "the folder of a tenant that was not made is left behind");
+            }
             return Err(if error.code() == ErrorCode::Conflict { taken() } else { error });
         }
         let tenant = self.serve(tenant);
@@ -131,7 +136,8 @@ impl Service {
         let state = state.unwrap_or(from);
         if from == TenantState::Quarantined || state == TenantState::Quarantined {
             let detail = format!("tenant {} cannot go from {from} to {state}", tenant.name);
-            return Err(Error::new(ErrorCode::StateConflict, detail));
+            let hint = "a quarantined tenant comes back with `tenantry tenant restore NAME`, once its file is repaired";
+            return Err(Error::new(ErrorCode::StateConflict, detail).with_hint(hint));
         }
         let title = title.or_else(|| tenant.title.clone());
         let limits = limits.unwrap_or_else(|| tenant.limits.clone());
@@ -172,10 +178,43 @@ impl Service {
         self.handover.forget(id);
         self.catalog.changed(id);
         self.secrets.changed(id);
-        self.store.erase_tenant(id).await?;
+        // The file of a quarantined tenant was set aside, and what was set aside is never deleted.
+        if tenant.state != TenantState::Quarantined {
+            self.store.erase_tenant(id).await?;
+        }
         let change = Change::Tenant { name: tenant.name.clone(), state: None, degraded: false };
         self.feed.publish(now, Some(id), [change]);
         Ok(())
+    }
+
+    /// Serves a quarantined tenant again, after a person put its repaired file back: checks the file first.
+    pub async fn restore_tenant(self: &Arc<Self>, by: &Authorized) -> Result<TenantView> {
+        let tenant = by.require_host_for_tenant(Permission::TenantUpdate)?;
+        let (id, from, now) = (tenant.id, tenant.state, self.clock.now_ms());
+        if from != TenantState::Quarantined {
+            let detail = format!("tenant {} is {from}; only a quarantined one is restored", tenant.name);
+            return Err(Error::new(ErrorCode::StateConflict, detail));
+        }
+        let checked = self.store.readmit(id).await?;
+        let (context, state) = (by.context.clone(), TenantState::Active);
+        let detail = json!({ "audit-records": checked.audit_records, "audit-whole": checked.audit_whole });
+        let write = self.store.control().write(Lane::Api, move |tx| {
+            if !tenants::set_state(tx, id, from, state, now)? {
+                return Err(Error::new(ErrorCode::Conflict, "the tenant has changed in the meantime"));
+            }
+            audit_host(tx, &context, now, "tenant.restore", &id.to_string(), &detail)
+        });
+        if let Err(error) = write.await {
+            self.store.keep_aside(id);
+            return Err(error);
+        }
+        self.catalog.changed(id);
+        self.secrets.changed(id);
+        let tenant = self.serve(Tenant { state, updated_at: now, ..Tenant::clone(tenant) });
+        tracing::info!(tenant = %id, name = %tenant.name, audit_whole = checked.audit_whole, "tenant was restored");
+        self.tell_tenant(&tenant);
+        self.recover_tenant(&tenant).await?;
+        Ok(self.tenant_view(&tenant))
     }
 
     /// The damaged file of a tenant was set aside: nothing of it is served any more.
@@ -237,7 +276,7 @@ pub(super) fn audit_host(
 
 fn entry(row: tenants::Tenant) -> Result<Tenant> {
     let limits: TenantLimits = serde_json::from_str(&row.limits)
-        .map_err(|error| Error::internal(format!("limits of {}: {error}", row.id)))?;
+        .map_err(|error| Error::damaged(format!("limits of {}: {error}", row.id)))?;
     Ok(Tenant {
         id: row.id,
         value: json!({ "id": row.id, "name": row.name }),

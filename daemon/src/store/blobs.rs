@@ -81,7 +81,7 @@ fn put(folder: &Path, bytes: &[u8]) -> Result<[u8; 32]> {
 fn get(path: &Path, hash: &[u8; 32]) -> Result<Bytes> {
     let bytes = fs::read(path).map_err(|error| fault::io("read a payload", error))?;
     if sha256(&bytes) != *hash {
-        return Err(Error::internal(format!("the payload {} is damaged", path.display())));
+        return Err(Error::damaged(format!("the payload {} is damaged", path.display())));
     }
     Ok(Bytes::from(bytes))
 }

@@ -1,6 +1,6 @@
 //! Which files are known and which are open: opened when first used, closed when idle or when too many are open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub(super) struct Shared {
     origin: Moment,
     control: FileRef,
     tenants: Mutex<HashMap<TenantId, FileRef>>,
+    /// Tenants whose files may not be opened before they were checked, whatever lies in their place.
+    aside: Mutex<HashSet<TenantId>>,
     /// Tenants' files that have a writer.
     open: Mutex<HashMap<TenantId, FileRef>>,
     /// Held until the last file is closed: one daemon a folder.
@@ -57,6 +59,7 @@ impl Shared {
             origin,
             control: Arc::new(control),
             tenants: Mutex::default(),
+            aside: Mutex::default(),
             open: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         })
@@ -85,6 +88,9 @@ impl Shared {
 
     /// The file of a tenant that exists.
     pub(super) fn tenant(&self, id: TenantId) -> Result<FileRef> {
+        if locked(&self.aside).contains(&id) {
+            return Err(Error::from(ErrorCode::TenantQuarantined));
+        }
         let mut tenants = locked(&self.tenants);
         if let Some(file) = tenants.get(&id) {
             return Ok(Arc::clone(file));
@@ -121,6 +127,18 @@ impl Shared {
             })
         });
         if set_aside { Error::from(ErrorCode::TenantQuarantined) } else { Error::not_found("tenant", id) }
+    }
+
+    /// From now on the tenant's file is not opened, whatever lies in its place.
+    pub(super) fn keep_aside(&self, id: TenantId) {
+        locked(&self.aside).insert(id);
+    }
+
+    /// Lets a file that was checked be opened again; false if it was not kept aside.
+    pub(super) fn readmit(&self, id: TenantId) -> bool {
+        // What is remembered of the damaged file goes first: its condition is not that of the new one.
+        locked(&self.tenants).remove(&id);
+        locked(&self.aside).remove(&id)
     }
 
     pub(super) fn forget(&self, file: &FileRef) {

@@ -8,11 +8,27 @@ use tenantry_protocol::error::ErrorCode;
 
 use crate::error::Error;
 
+/// Damage that SQLite tells by its words only: a header that speaks of a format of the future.
+const DAMAGED: &str = "unsupported file format";
+
 /// The code that stands for a failure of SQLite.
 pub(super) fn code_of(error: &rusqlite::Error) -> ErrorCode {
-    let rusqlite::Error::SqliteFailure(failure, _) = error else {
-        return ErrorCode::Internal;
+    use rusqlite::Error as E;
+    let (failure, words) = match error {
+        E::SqliteFailure(failure, words) => (failure, words.as_deref()),
+        E::SqlInputError { error, msg, .. } => (error, Some(msg.as_str())),
+        // Tables are strict and their words are checked, so no statement of ours wrote a value that cannot be read; and
+        // the rows that are always there, such as the head's, were there.
+        E::QueryReturnedNoRows
+        | E::FromSqlConversionFailure(..)
+        | E::InvalidColumnType(..)
+        | E::IntegralValueOutOfRange(..)
+        | E::Utf8Error(..) => return ErrorCode::StoreCorrupt,
+        _ => return ErrorCode::Internal,
     };
+    if words.is_some_and(|words| words.starts_with(DAMAGED)) {
+        return ErrorCode::StoreCorrupt;
+    }
     match failure.code {
         Sqlite::ConstraintViolation => match failure.extended_code {
             ffi::SQLITE_CONSTRAINT_UNIQUE
@@ -85,6 +101,25 @@ mod tests {
         ];
         for (extended, code) in told {
             assert_eq!(code_of(&failure(extended)), code, "{extended}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_damage() {
+        let words = |words: &str| {
+            let failure = ffi::Error::new(ffi::SQLITE_ERROR);
+            code_of(&rusqlite::Error::SqliteFailure(failure, Some(words.to_owned())))
+        };
+        assert_eq!(words("unsupported file format"), ErrorCode::StoreCorrupt);
+        assert_eq!(words("near \"selec\": syntax error"), ErrorCode::Internal);
+        let text = rusqlite::types::Type::Text;
+        for strange in [
+            rusqlite::Error::InvalidColumnType(0, "id".to_owned(), text),
+            rusqlite::Error::IntegralValueOutOfRange(0, -1),
+            rusqlite::Error::QueryReturnedNoRows,
+            rusqlite::Error::FromSqlConversionFailure(0, text, "no such word".into()),
+        ] {
+            assert_eq!(code_of(&strange), ErrorCode::StoreCorrupt, "{strange}");
         }
     }
 

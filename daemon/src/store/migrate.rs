@@ -7,7 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension, Transaction, TransactionBehavior, params};
+use rustix::fs::Access;
 use tenantry_protocol::error::ErrorCode;
 
 use super::connection::{self, APPLICATION_ID, Sizes, Use};
@@ -73,11 +74,17 @@ pub(super) fn apply(path: &Path, steps: &[Step], sizes: Sizes, now: i64) -> Resu
 }
 
 /// How many steps the file has taken. Fails where the file is not ours, newer, or took other steps than these.
-fn identify(connection: &Connection, path: &Path, steps: &[Step]) -> Result<usize> {
+pub(super) fn identify(connection: &Connection, path: &Path, steps: &[Step]) -> Result<usize> {
     let read = |error| refusal(path, error);
     let application: i32 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(read)?;
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(read)?;
+    // Only now has SQLite looked at the header. A file that we may write, and that says of itself that it is not to be
+    // written, has a damaged header.
+    if connection.is_readonly(MAIN_DB).map_err(read)? && is_writable(path) {
+        let what = format!("{}: its header forbids writing", path.display());
+        return Err(Error::from(ErrorCode::StoreCorrupt).with_operator(what));
+    }
     let version = version as usize;
     let tables: i64 =
         connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(read)?;
@@ -102,6 +109,11 @@ fn identify(connection: &Connection, path: &Path, steps: &[Step]) -> Result<usiz
         }
     }
     Ok(version)
+}
+
+/// Whether the file system would let us write the file.
+fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, Access::WRITE_OK).is_ok()
 }
 
 fn refusal(path: &Path, error: rusqlite::Error) -> Error {

@@ -14,6 +14,7 @@
 
 pub mod audit;
 mod blobs;
+mod check;
 mod committer;
 mod connection;
 pub mod control;
@@ -42,9 +43,11 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::supervise::{Supervisor, TaskSpec};
 
+pub use check::Checked;
 pub use committer::Lane;
 pub use committer::file::Condition;
 use committer::file::{FileRef, Name};
+use connection::Sizes;
 use directory::Shared;
 pub use row::PAGE_LIMIT;
 pub use transaction::{ReadTx, WriteTx};
@@ -120,17 +123,43 @@ impl Store {
     }
 
     /// Makes the folder and the file of a new tenant. Its row in control.db is written afterwards by the caller, so
-    /// that a crash in between leaves an unknown folder and never a tenant without a file.
+    /// that a crash in between leaves an unknown folder and never a tenant without a file. Where it fails, nothing of
+    /// the folder stays, so that it can be tried again.
     pub async fn create_tenant(&self, id: TenantId) -> Result<Database> {
         let file = self.shared.new_tenant(id)?;
         let database = self.database(Arc::clone(&file));
         match database.write(Lane::Api, |_| Ok(())).await {
             Ok(()) => Ok(database),
             Err(error) => {
-                self.shared.forget(&file);
+                let erased = self.shared.erase_soon(&file).await;
+                if !matches!(erased, Ok(Ok(()))) {
+                    tracing::warn!(tenant = %id, "the folder of a tenant that was not made is left behind");
+                    self.shared.forget(&file);
+                }
                 Err(error)
             }
         }
+    }
+
+    /// The tenant's file was set aside in an earlier life of the daemon.
+    pub fn keep_aside(&self, id: TenantId) {
+        self.shared.keep_aside(id);
+    }
+
+    /// Checks the file that was put in the place of one that was set aside, and lets it be opened again.
+    ///
+    /// Fails with `state-conflict` where nothing is there or nothing was set aside, `store-corrupt`, `store-foreign`,
+    /// `store-newer`, `store-read-only`: then the tenant stays quarantined.
+    pub async fn readmit(&self, id: TenantId) -> Result<Checked> {
+        let (path, sizes) = (self.tenant_folder(id).join("tenant.db"), Sizes::new(&self.shared.limits));
+        let now = self.shared.clock.now_ms();
+        let check = self.supervisor.blocking("check a file", move || check::file(&path, id, sizes, now));
+        let checked =
+            check.join().await.map_err(|lost| Error::internal(format!("check a file: {lost}")))??;
+        if !self.shared.readmit(id) {
+            return Err(Error::new(ErrorCode::StateConflict, "the file was not set aside"));
+        }
+        Ok(checked)
     }
 
     /// Deletes the tenant's folder with everything in it. What waits in its lanes is done first.

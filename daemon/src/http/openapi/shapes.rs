@@ -69,7 +69,7 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         O::HostKeyCreate | O::KeyCreate => make.take::<KeyCreate, KeyCreated>(),
         O::TenantList => make.list::<TenantView, PageQuery>(),
         O::TenantCreate => make.take::<TenantCreate, TenantView>(),
-        O::TenantGet => make.answer::<TenantView>(),
+        O::TenantGet | O::TenantRestore => make.answer::<TenantView>(),
         O::TenantUpdate => make.take::<TenantUpdate, TenantView>(),
         O::TenantStats => make.answer::<TenantStats>(),
         O::WorkflowList => make.list::<WorkflowView, PageQuery>(),

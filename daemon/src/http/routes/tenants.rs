@@ -36,6 +36,10 @@ pub(in crate::http) async fn update(
     Ok(Answer(api.service.update_tenant(&by, body).await?))
 }
 
+pub(in crate::http) async fn restore(State(api): Shared, Caller(by): Caller) -> Reply<TenantView> {
+    Ok(Answer(api.service.restore_tenant(&by).await?))
+}
+
 pub(in crate::http) async fn delete(State(api): Shared, Caller(by): Caller) -> Reply<()> {
     Ok(Answer(api.service.delete_tenant(&by).await?))
 }

@@ -14,7 +14,7 @@ use crate::store::connection::Sizes;
 use crate::store::control::tenants;
 use crate::store::directory::Shared;
 use crate::store::transaction::Hook;
-use crate::store::{connection, fault, locked};
+use crate::store::{check, connection, fault, locked};
 
 /// Serves files until the store stops.
 pub(in crate::store) fn run(shared: &Shared) {
@@ -139,8 +139,9 @@ fn reopen(shared: &Shared, file: &FileRef) -> Result<Writer> {
     let sizes = Sizes::new(&shared.limits);
     file.prepare(sizes, shared.clock.now_ms())?;
     let writer = Writer::open(&file.path, sizes)?;
-    if file.name == Name::Control {
-        connection::check_build(writer.raw())?;
+    match file.name {
+        Name::Control => connection::check_build(writer.raw())?,
+        Name::Tenant(id) => check::own(writer.raw(), id)?,
     }
     file.set_open(Opening::Opened);
     Ok(writer)
@@ -278,6 +279,7 @@ fn quarantine(shared: &Shared, file: &FileRef, seat: &mut Seat) {
         return;
     };
     file.set_condition(Condition::Quarantined);
+    shared.keep_aside(id);
     let now = shared.clock.now_ms();
     let aside = shared.quarantine_folder().join(format!("{id}-{now}"));
     let from = file.path.parent().unwrap_or(&file.path);
@@ -324,8 +326,9 @@ impl Shared {
         self.leave_wish(file, Wish::Close);
     }
 
-    /// Sets the file aside: a reader found it damaged.
+    /// Sets the file aside: a reader found it damaged. From now on it takes nothing, however much is waiting.
     pub(in crate::store) fn quarantine_soon(&self, file: &FileRef) {
+        file.set_condition(Condition::Quarantined);
         self.leave_wish(file, Wish::Quarantine);
     }
 

@@ -88,6 +88,20 @@ async fn a_full_disk_refuses_writes_keeps_reads_and_needs_no_restart() {
     house.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_could_not_be_made_leaves_nothing_and_can_be_made_again() {
+    let house = House::new().await;
+    let id = TenantId::new(1);
+    let folder = house.store.tenant_folder(id);
+    fault_point::inject(&folder.join("tenant.db"), &[Fault::Before(ffi::SQLITE_FULL)]);
+    let refused = house.store.create_tenant(id).await.expect_err("no space");
+    assert_eq!(refused.code(), ErrorCode::StoreFull);
+    assert!(!folder.exists(), "the folder was left behind");
+    let tenant = house.store.create_tenant(id).await.expect("there is space again");
+    tenant.write(Lane::Api, add_key(1)).await.expect("written");
+    house.stop().await;
+}
+
 async fn registered(house: &House, name: &str, number: i64) -> Database {
     let id = TenantId::new(number);
     let database = house.store.create_tenant(id).await.expect("a tenant");

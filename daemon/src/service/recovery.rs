@@ -1,0 +1,48 @@
+//! What a stop, a crash or a quarantine left of one tenant's work is taken up again.
+//!
+//! Nobody holds a lease of a tenant that was not served, so every leased job becomes ready.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tenantry_protocol::id::SessionId;
+use tenantry_protocol::state::{JobState, StageName, TenantState};
+
+use super::Service;
+use super::directory::Tenant;
+use crate::error::Result;
+use crate::store::identity::sessions;
+use crate::store::tenant::jobs::{self, Depth};
+use crate::store::{Lane, PAGE_LIMIT};
+
+impl Service {
+    /// Makes the tenant's jobs ready, counts them, and remembers which of its sessions were revoked.
+    pub async fn recover_tenant(self: &Arc<Self>, tenant: &Arc<Tenant>) -> Result<()> {
+        let now = self.clock.now_ms();
+        let write = self.store.tenant(tenant.id)?.write(Lane::Api, move |tx| {
+            let recovered = jobs::recover(tx)?;
+            Ok((recovered, jobs::depths(tx)?, sessions::revoked(tx, now, PAGE_LIMIT)?))
+        });
+        let (recovered, depths, revoked): (usize, Vec<Depth>, Vec<SessionId>) = write.await?;
+        if recovered > 0 {
+            tracing::info!(tenant = %tenant.id, recovered, "jobs were taken up again");
+        }
+        self.identity.remember(revoked, now);
+        let mut quiet = true;
+        let waiting = |stage| depths.iter().filter(move |d| d.stage == stage && d.state != JobState::Dead);
+        for (stage, counted) in StageName::ALL.iter().zip(&tenant.tally.waiting) {
+            let jobs: u64 = waiting(*stage).map(|depth| depth.count).sum();
+            counted.store(i64::try_from(jobs).unwrap_or(i64::MAX), Ordering::Relaxed);
+            if tenant.state == TenantState::Active && waiting(*stage).next().is_some() {
+                self.handover.set_behind(*stage, tenant.id);
+                quiet = false;
+            }
+        }
+        if quiet {
+            // A daemon with hundreds of tenants shall not hold the files of those that have nothing to do.
+            self.store.close_soon(tenant.id);
+        }
+        tenant.tally.degraded.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+}
