@@ -142,7 +142,9 @@ section! {
         /// Write closures waiting in one lane of a tenant.
         lane_limit: usize = "lane-limit", 4_096, 16..=1_048_576;
         /// Tenants whose files are open at once.
-        open_tenants: usize = "open-tenants", 64, 1..=65_536;
+        open_tenants: usize = "open-tenants", 256, 1..=65_536;
+        /// Tenants whose files stay open while nobody uses them.
+        idle_tenants: usize = "idle-tenants", 24, 1..=65_536;
         /// Reading connections of one tenant.
         readers: usize = "readers", 2, 1..=64;
         /// Page cache of one connection.
@@ -310,7 +312,7 @@ pub struct Stages {
 impl Default for Stages {
     fn default() -> Self {
         Self {
-            trigger: Stage { concurrency: 160, tenant_ceiling: 80, ..Stage::default() },
+            trigger: Stage { concurrency: 256, tenant_ceiling: 128, ..Stage::default() },
             action: Stage { concurrency: 256, tenant_ceiling: 64, ..Stage::default() },
             logging: Stage { concurrency: 128, tenant_ceiling: 64, ..Stage::default() },
             notification: Stage { concurrency: 128, tenant_ceiling: 32, ..Stage::default() },

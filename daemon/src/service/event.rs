@@ -91,7 +91,9 @@ impl Event {
             ("scheduled_at", Value::Null),
             ("size", Value::Null),
         ];
-        Ok(Arc::new(Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect())))
+        Ok(Arc::new(Value::Object(
+            fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+        )))
     }
 
     fn body_value(&self) -> Result<Value, BadBody> {

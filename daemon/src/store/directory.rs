@@ -18,6 +18,9 @@ use crate::clock::{Clock, Moment};
 use crate::config;
 use crate::error::{Error, Result};
 
+/// A file that was not used for this fraction of `store.idle-close` makes room for others.
+const AT_REST: u32 = 20;
+
 /// What the store's threads share.
 pub(super) struct Shared {
     data: PathBuf,
@@ -151,18 +154,23 @@ impl Shared {
         file.touch(now, self.origin);
     }
 
-    /// Notes that a file has a writer; asks the one that was idle longest to close if there are too many.
+    /// Notes that a file has a writer. If there are too many, or more than may stay open idle, it asks the one that
+    /// was idle longest to close.
     pub(super) fn opened(&self, file: &FileRef) {
         let Name::Tenant(id) = file.name else { return };
         let mut open = locked(&self.open);
         open.insert(id, Arc::clone(file));
-        if open.len() <= self.limits.open_tenants {
+        if open.len() <= self.limits.idle_tenants.min(self.limits.open_tenants) {
             return;
         }
+        let full = open.len() > self.limits.open_tenants;
         let others = open.values().filter(|other| other.name != file.name);
         let oldest = others.min_by_key(|other| other.used()).map(Arc::clone);
         drop(open);
-        if let Some(oldest) = oldest {
+        let Some(oldest) = oldest else { return };
+        let rest = self.limits.idle_close / AT_REST;
+        let since = self.schedule.now().since(self.origin).checked_sub(rest).unwrap_or_default();
+        if full || u128::from(oldest.used()) <= since.as_millis() {
             self.close_soon(&oldest);
         }
     }

@@ -349,7 +349,12 @@ impl Shared {
     }
 
     /// The same for a closure that may be run again.
-    pub(in crate::store) async fn write_again<T, F>(&self, file: &FileRef, lane: Lane, closure: F) -> Result<T>
+    pub(in crate::store) async fn write_again<T, F>(
+        &self,
+        file: &FileRef,
+        lane: Lane,
+        closure: F,
+    ) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&crate::store::WriteTx) -> Result<T> + Send + 'static,

@@ -35,7 +35,9 @@ impl<T, F: FnOnce(&WriteTx) -> Result<T>> Call<T> for Once<F> {
     const REPEATABLE: bool = false;
 
     fn call(&mut self, tx: &WriteTx<'_>) -> Result<T> {
-        self.0.take().map_or_else(|| Err(Error::internal("a write closure was called twice")), |call| call(tx))
+        self.0
+            .take()
+            .map_or_else(|| Err(Error::internal("a write closure was called twice")), |call| call(tx))
     }
 }
 

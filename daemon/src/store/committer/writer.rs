@@ -180,7 +180,12 @@ fn lost(works: Vec<Box<dyn Work>>, operation: &str, error: rusqlite::Error) -> P
 
 /// Runs one closure so that, if it fails, nothing of it stays. While nothing was written before it, beginning anew
 /// is enough; afterwards it takes a savepoint, if it is `guarded`.
-fn run(connection: &Connection, tx: &WriteTx<'_>, work: &mut dyn Work, guarded: bool) -> rusqlite::Result<Fate> {
+fn run(
+    connection: &Connection,
+    tx: &WriteTx<'_>,
+    work: &mut dyn Work,
+    guarded: bool,
+) -> rusqlite::Result<Fate> {
     let before = tx.changes.get();
     let savepoint = guarded && before > 0;
     if savepoint {

@@ -181,6 +181,30 @@ async fn a_second_daemon_is_kept_out_of_the_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_at_rest_make_room_for_others() {
+    let idle_close = std::time::Duration::from_secs(60);
+    let house = House::with(|limits| (limits.idle_tenants, limits.idle_close) = (2, idle_close / 15)).await;
+    let (clock, mut tenants) = (Clock::system(), Vec::new());
+    let (start, rest) = (clock.instant(), idle_close / 15 / 20);
+    for number in 0..8 {
+        if number == 4 {
+            while clock.elapsed(start) < rest * 2 {
+                tokio::task::yield_now().await;
+            }
+        }
+        tenants.push(house.store.create_tenant(TenantId::new(number)).await.expect("a tenant"));
+    }
+    while house.store.open_count() > 4 {
+        assert!(clock.elapsed(start) < idle_close / 20, "{} are open", house.store.open_count());
+        tokio::task::yield_now().await;
+    }
+    for tenant in &tenants {
+        tenant.write(Lane::Api, add_key(1)).await.expect("reopened");
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_close_when_too_many_are_open_and_reopen_when_used() {
     let house = House::with(|limits| limits.open_tenants = 3).await;
     let mut tenants = Vec::new();
