@@ -51,6 +51,11 @@ pub(crate) fn rfc3339(unix_ms: i64) -> String {
         .map_or_else(|_| unix_ms.to_string(), |at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
 
+/// A time as RFC 3339 writes it, in unix milliseconds.
+pub(crate) fn parse(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+}
+
 /// The time of day in UTC with milliseconds, for log lines.
 pub(crate) fn time_of_day(unix_ms: i64) -> String {
     Timestamp::from_millisecond(unix_ms)

@@ -87,6 +87,7 @@ fn four_rows(tx: &WriteTx, now: i64) -> Result<()> {
         query: None,
         body: Body::Inline(&body),
         received_at: now,
+        actor: None,
     };
     events::insert(tx, &new)?;
     let new = NewRun {

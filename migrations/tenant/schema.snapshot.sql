@@ -98,9 +98,30 @@ CREATE TABLE event (
     body          blob,
     -- SHA-256 of a body that lies in blobs/ because it is too large for a row.
     body_blob     blob    check (length(body_blob) = 32),
-    received_at   integer not null,
+    received_at   integer not null, actor text,
     check (body is null or body_blob is null)
 ) strict;
+
+CREATE TABLE gathered (
+    gathering_id  blob    not null check (length(gathering_id) = 16),
+    number        integer not null check (number >= 1),
+    event_id      blob    not null check (length(event_id) = 16),
+    primary key (gathering_id, number)
+) strict, without rowid;
+
+CREATE TABLE gathering (
+    -- Names the event that the run of a batch will have.
+    id           blob    not null primary key check (length(id) = 16),
+    workflow_id  blob    not null check (length(workflow_id) = 16),
+    key          text    not null,
+    kind         text    not null check (kind in ('debounce', 'batch')),
+    -- Whether it still takes events.
+    open         integer not null check (open in (0, 1)),
+    count        integer not null check (count >= 0),
+    bytes        integer not null check (bytes >= 0),
+    first_at     integer not null,
+    due_at       integer not null
+) strict, without rowid;
 
 CREATE TABLE head (
     id              integer not null primary key check (id = 1),
@@ -167,6 +188,16 @@ CREATE TABLE notification (
     check ((delivered_at is not null) = (state = 'delivered'))
 ) strict, without rowid;
 
+CREATE TABLE place (
+    run_id       blob    not null primary key check (length(run_id) = 16),
+    workflow_id  blob    not null check (length(workflow_id) = 16),
+    -- The text of the group.
+    key          text    not null,
+    state        text    not null check (state in ('held', 'waiting')),
+    -- The group's limit, as the run's own revision says.
+    cap          integer not null check (cap >= 1)
+) strict, without rowid;
+
 CREATE TABLE principal (
     id          blob    not null primary key check (length(id) = 16),
     name        text    not null unique check (length(name) between 1 and 63),
@@ -218,7 +249,7 @@ CREATE TABLE run (
     started_at   integer,
     ended_at     integer,
     logged_at    integer,
-    notified_at  integer,
+    notified_at  integer, origin text check (origin in ('retry', 'replay')), of_run blob check (length(of_run) = 16), key_run blob check (length(key_run) = 16), actor text,
     check ((ended_at is null) = (state = 'queued' or state = 'running'))
 ) strict, without rowid;
 
@@ -257,8 +288,24 @@ CREATE TABLE step (
     output      text,
     error       text,
     started_at  integer,
-    ended_at    integer,
+    ended_at    integer, output_blob blob check (length(output_blob) = 32),
     primary key (run_id, idx)
+) strict, without rowid;
+
+CREATE TABLE throttle (
+    workflow_id  blob    not null check (length(workflow_id) = 16),
+    key          text    not null,
+    -- The theoretical arrival of the next run; unix microseconds.
+    arrival_us   integer not null,
+    primary key (workflow_id, key)
+) strict, without rowid;
+
+CREATE TABLE variable (
+    name        text    not null primary key check (length(name) between 1 and 63),
+    value       text    not null check (json_valid(value)),
+    updated_at  integer not null,
+    -- Who wrote it, as in the audit log.
+    updated_by  text    not null
 ) strict, without rowid;
 
 CREATE TABLE workflow (
@@ -276,17 +323,27 @@ CREATE INDEX credential_by_principal on credential (principal_id);
 
 CREATE INDEX dedupe_by_expiry on dedupe (expires_at);
 
+CREATE INDEX event_by_blob on event (body_blob) where body_blob is not null;
+
+CREATE INDEX gathered_by_event on gathered (event_id);
+
+CREATE UNIQUE INDEX gathering_open on gathering (workflow_id, key) where open = 1;
+
 CREATE INDEX job_dead on job (id) where state = 'dead';
 
 CREATE INDEX job_due on job (stage, available_at, seq) where state = 'ready';
 
 CREATE INDEX notification_by_channel on notification (channel_id, id);
 
+CREATE INDEX place_by_group on place (workflow_id, key, state, run_id);
+
 CREATE INDEX rollup_by_hour on rollup (hour);
 
 CREATE INDEX run_by_workflow on run (workflow_id, id);
 
 CREATE INDEX run_live on run (workflow_id) where ended_at is null;
+
+CREATE INDEX run_repeats on run (event_id) where of_run is not null;
 
 CREATE INDEX run_unsuccessful on run (id) where state = 'failed' or state = 'cancelled' or state = 'timed-out';
 
@@ -295,5 +352,9 @@ CREATE INDEX session_by_credential on session (credential_id);
 CREATE INDEX session_by_expiry on session (expires_at);
 
 CREATE INDEX session_by_principal on session (principal_id);
+
+CREATE INDEX step_by_blob on step (output_blob) where output_blob is not null;
+
+CREATE INDEX throttle_by_arrival on throttle (arrival_us);
 
 CREATE UNIQUE INDEX workflow_by_live_name on workflow (name) where deleted_at is null;

@@ -33,6 +33,12 @@ macro_rules! id {
                 Self(uuid::Builder::from_unix_timestamp_millis(ms, &tail()).into_uuid())
             }
 
+            /// The lowest id of a time: a bound between ids that are older and ids that are not. Names nothing.
+            pub fn lowest(unix_ms: i64) -> Self {
+                let ms = u64::try_from(unix_ms).unwrap_or_default();
+                Self(uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid())
+            }
+
             /// The 16 bytes as they are stored.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()

@@ -23,4 +23,5 @@ pub mod run;
 pub mod runner;
 pub mod state;
 pub mod tenant;
+pub mod variable;
 pub mod workflow;

@@ -131,6 +131,11 @@ operations! {
     RunSteps = Get "/v1/tenants/{tenant}/runs/{run}/steps", Tenant(P::RunRead), "Lists the steps of a run with their attempts.";
     RunLogs = Get "/v1/tenants/{tenant}/runs/{run}/logs", Tenant(P::RunRead), "Lists the log lines of a run; `follow=true` streams them (SSE).";
     RunCancel = Post "/v1/tenants/{tenant}/runs/{run}/cancel", Tenant(P::RunCancel), "Cancels a run.";
+    RunRetry = Post "/v1/tenants/{tenant}/runs/{run}/retry", Tenant(P::RunRetry), "Tries a run again from the step that failed: a new run.";
+    RunReplay = Post "/v1/tenants/{tenant}/runs/{run}/replay", Tenant(P::RunReplay), "Runs a workflow again with the same event: a new run.";
+    RunCancelMany = Post "/v1/tenants/{tenant}/runs/cancel", Tenant(P::RunCancel), "Cancels the runs that a filter names, a page at a time.";
+    RunRetryMany = Post "/v1/tenants/{tenant}/runs/retry", Tenant(P::RunRetry), "Retries the runs that a filter names, a page at a time.";
+    RunReplayMany = Post "/v1/tenants/{tenant}/runs/replay", Tenant(P::RunReplay), "Replays the runs that a filter names, a page at a time.";
 
     QueueList = Get "/v1/tenants/{tenant}/queues", Tenant(P::QueueRead), "Shows how many jobs wait in each stage.";
     JobList = Get "/v1/tenants/{tenant}/queues/{stage}/jobs", Tenant(P::QueueRead), "Lists the jobs of a stage.";
@@ -151,6 +156,11 @@ operations! {
     SecretList = Get "/v1/tenants/{tenant}/secrets", Tenant(P::SecretList), "Lists the names of secrets.";
     SecretPut = Put "/v1/tenants/{tenant}/secrets/{secret}", Tenant(P::SecretEdit), "Writes a secret; it is never returned.";
     SecretDelete = Delete "/v1/tenants/{tenant}/secrets/{secret}", Tenant(P::SecretEdit), "Deletes a secret.";
+
+    VarList = Get "/v1/tenants/{tenant}/vars", Tenant(P::VariableRead), "Lists variables.";
+    VarGet = Get "/v1/tenants/{tenant}/vars/{var}", Tenant(P::VariableRead), "Shows a variable.";
+    VarPut = Put "/v1/tenants/{tenant}/vars/{var}", Tenant(P::VariableEdit), "Writes a variable.";
+    VarDelete = Delete "/v1/tenants/{tenant}/vars/{var}", Tenant(P::VariableEdit), "Deletes a variable.";
 
     KeyList = Get "/v1/tenants/{tenant}/keys", Tenant(P::KeyRead), "Lists the tenant's keys.";
     KeyCreate = Post "/v1/tenants/{tenant}/keys", Tenant(P::KeyEdit), "Creates a key; its text is shown once.";

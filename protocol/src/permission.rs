@@ -33,6 +33,10 @@ words! {
         RunRead = "run:read",
         /// Cancel a run.
         RunCancel = "run:cancel",
+        /// Try a run again from the step that failed.
+        RunRetry = "run:retry",
+        /// Run a workflow again with an event that it had.
+        RunReplay = "run:replay",
         /// Decide on an approval step.
         RunApprove = "run:approve",
         /// See queues and dead letters.
@@ -51,6 +55,10 @@ words! {
         SecretList = "secret:list",
         /// Write and delete secrets; their values are never returned.
         SecretEdit = "secret:edit",
+        /// See variables and their values.
+        VariableRead = "var:read",
+        /// Write and delete variables.
+        VariableEdit = "var:edit",
         /// See keys, without what they prove.
         KeyRead = "key:read",
         /// Create and revoke keys.
@@ -71,9 +79,9 @@ words! {
     Role {
         /// Sees everything of a tenant except its audit log and keys.
         Viewer = "viewer",
-        /// Viewer, and runs, cancels, emits, triages dead letters.
+        /// Viewer, and runs, cancels, retries, replays, emits, triages dead letters.
         Operator = "operator",
-        /// Operator, and edits workflows, channels and secrets.
+        /// Operator, and edits workflows, channels, secrets and variables.
         Editor = "editor",
         /// Editor, and approves, manages keys, reads the audit log.
         Admin = "admin",
@@ -90,6 +98,7 @@ const VIEWER: &[Permission] = &[
     Permission::QueueRead,
     Permission::ChannelRead,
     Permission::InboxRead,
+    Permission::VariableRead,
     Permission::FeedRead,
     Permission::StatsRead,
 ];
@@ -97,11 +106,18 @@ const OPERATOR: &[Permission] = &[
     Permission::WorkflowRun,
     Permission::EventEmit,
     Permission::RunCancel,
+    Permission::RunRetry,
+    Permission::RunReplay,
     Permission::QueueRetry,
     Permission::QueueDiscard,
 ];
-const EDITOR: &[Permission] =
-    &[Permission::WorkflowEdit, Permission::ChannelEdit, Permission::SecretList, Permission::SecretEdit];
+const EDITOR: &[Permission] = &[
+    Permission::WorkflowEdit,
+    Permission::ChannelEdit,
+    Permission::SecretList,
+    Permission::SecretEdit,
+    Permission::VariableEdit,
+];
 const ADMIN: &[Permission] =
     &[Permission::RunApprove, Permission::KeyRead, Permission::KeyEdit, Permission::AuditRead];
 const HOST_ADMIN: &[Permission] =

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::id::{EventId, RunId, WorkflowId};
-use crate::state::{EventKind, RunState, StepState};
+use crate::state::{EventKind, RunOrigin, RunState, StepState};
 
 /// Starts a workflow by hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +86,77 @@ pub struct RunQuery {
     pub after: Option<String>,
 }
 
+/// How a run is replayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunReplay {
+    /// On the workflow's newest revision instead of the run's own.
+    #[serde(default)]
+    pub latest: bool,
+}
+
+/// Which runs are cancelled, retried or replayed together. Without any filter, all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunMany {
+    /// Only runs of this workflow, by name or id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Only runs in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RunState>,
+    /// Only runs that were accepted then or later; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+    /// Only runs that were accepted then or earlier; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// Only tell what would happen.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Replay on the newest revision.
+    #[serde(default)]
+    pub latest: bool,
+    /// Runs that are looked at, at most 100; the answer says where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// What became of one of many runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunManyItem {
+    /// The run.
+    pub run: RunId,
+    /// Its workflow's name.
+    pub workflow: String,
+    /// Where it stood.
+    pub state: RunState,
+    /// What happened.
+    pub outcome: ManyOutcome,
+    /// The run that repeats it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<RunId>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+crate::state::words! {
+    /// What became of one of many runs.
+    ManyOutcome {
+        /// A dry run: it would be done.
+        Would = "would",
+        /// It was done.
+        Done = "done",
+        /// It could not be done.
+        Refused = "refused",
+    }
+}
+
 /// A run as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -102,6 +173,18 @@ pub struct RunView {
     pub event: EventId,
     /// How the event came in.
     pub trigger: EventKind,
+    /// What the trigger was: the webhook's path, the emitted event's name, or the workflow started by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Who brought the event or asked for the repetition, as in the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// How it repeats another run, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<RunOrigin>,
+    /// The run that it repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<RunId>,
     /// Where it stands.
     pub state: RunState,
     /// Why it failed.

@@ -67,6 +67,16 @@ impl RunState {
 }
 
 words! {
+    /// How a run repeats another one.
+    RunOrigin {
+        /// From the step that failed: what had succeeded is taken over. The same revision.
+        Retry = "retry",
+        /// From the beginning, with the same event.
+        Replay = "replay",
+    }
+}
+
+words! {
     /// Where a step of a run stands.
     StepState {
         /// Waits for the steps it needs.

@@ -23,7 +23,7 @@ pub struct Context<'a> {
     pub steps: &'a Value,
     /// The secrets that the templates read, by name.
     pub secrets: &'a BTreeMap<String, String>,
-    /// The tenant's variables. No expression reads them yet.
+    /// The tenant's variables, by name.
     pub vars: &'a Value,
     /// See [`TENANT_FIELDS`].
     pub tenant: &'a Value,
@@ -48,7 +48,8 @@ impl Default for Context<'_> {
     }
 }
 
-/// The fields of `event`. Header names are lower case; `scheduled_at` is of schedules, `size` of files.
+/// The fields of `event`. Header names are lower case; `scheduled_at` is of schedules, `size` of files, `items` (its events)
+/// of a batch.
 pub const EVENT_FIELDS: &[&str] = &[
     "id",
     "kind",
@@ -61,6 +62,7 @@ pub const EVENT_FIELDS: &[&str] = &[
     "size",
     "received_at",
     "scheduled_at",
+    "items",
 ];
 /// The fields of `tenant`.
 pub const TENANT_FIELDS: &[&str] = &["id", "name"];
@@ -109,6 +111,8 @@ pub enum Root {
     Steps,
     /// `secrets`
     Secrets,
+    /// `vars`
+    Vars,
     /// `tenant`
     Tenant,
     /// `workflow`
@@ -119,8 +123,16 @@ pub enum Root {
 
 impl Root {
     /// Every root.
-    pub const ALL: &'static [Self] =
-        &[Self::Event, Self::Inputs, Self::Steps, Self::Secrets, Self::Tenant, Self::Workflow, Self::Run];
+    pub const ALL: &'static [Self] = &[
+        Self::Event,
+        Self::Inputs,
+        Self::Steps,
+        Self::Secrets,
+        Self::Vars,
+        Self::Tenant,
+        Self::Workflow,
+        Self::Run,
+    ];
 
     /// The name in the language.
     pub const fn as_str(self) -> &'static str {
@@ -129,6 +141,7 @@ impl Root {
             Self::Inputs => "inputs",
             Self::Steps => "steps",
             Self::Secrets => "secrets",
+            Self::Vars => "vars",
             Self::Tenant => "tenant",
             Self::Workflow => "workflow",
             Self::Run => "run",
@@ -147,7 +160,7 @@ impl Root {
             Self::Tenant => Some(TENANT_FIELDS),
             Self::Workflow => Some(WORKFLOW_FIELDS),
             Self::Run => Some(RUN_FIELDS),
-            Self::Inputs | Self::Steps | Self::Secrets => None,
+            Self::Inputs | Self::Steps | Self::Secrets | Self::Vars => None,
         }
     }
 }
@@ -160,6 +173,7 @@ impl<'a> Context<'a> {
             Root::Inputs => Some(self.inputs),
             Root::Steps => Some(self.steps),
             Root::Secrets => None,
+            Root::Vars => Some(self.vars),
             Root::Tenant => Some(self.tenant),
             Root::Workflow => Some(self.workflow),
             Root::Run => Some(self.run),

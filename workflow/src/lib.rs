@@ -20,6 +20,7 @@ pub mod graph;
 mod language;
 pub mod limits;
 pub mod names;
+pub mod pace;
 pub mod plan;
 pub mod rehearsal;
 pub mod retry;
@@ -32,10 +33,10 @@ pub mod transition;
 pub use check::{Checked, check};
 pub use context::Context;
 pub use definition::{
-    Action, ActionKind, Algorithm, Call, Dedupe, EmitAction, EmitCall, Encoding, EventTrigger, FileTrigger,
-    HttpAction, HttpBody, HttpCall, INBOX, Input, InputType, JqAction, JqCall, ManualTrigger, Message,
-    NotifyOn, NotifyRule, OnError, RunAction, RunCall, Scheme, StatusRange, Step, Triggers, Verify,
-    WebhookTrigger, Workflow,
+    Action, ActionKind, Algorithm, Batch, Call, Concurrency, Debounce, Dedupe, EmitAction, EmitCall,
+    Encoding, EventTrigger, FileTrigger, HttpAction, HttpBody, HttpCall, INBOX, Input, InputType, JqAction,
+    JqCall, ManualTrigger, Message, NotifyOn, NotifyRule, OnConflict, OnError, Pace, Retention, RunAction,
+    RunCall, Scheme, StatusRange, Step, Throttle, Triggers, Verify, WebhookTrigger, Workflow,
 };
 pub use duration::{DurationError, parse_ms as parse_duration_ms};
 pub use expression::{Expression, ExpressionError, Template, ValueTemplate};

@@ -71,3 +71,19 @@ pub const MAX_MISSED_COUNTED: u32 = 1_000;
 pub const MAX_NEXT_FIRES: usize = 100;
 /// Characters of a file trigger's pattern.
 pub const MAX_FILE_PATTERN_CHARS: usize = 200;
+/// Runs of one concurrency group at once that a workflow may ask for.
+pub const MAX_CONCURRENCY: u32 = 1_000;
+/// Runs that wait in one concurrency group, or behind one throttle key; one more is refused.
+pub const MAX_WAITING_RUNS: u32 = 1_000;
+/// Runs within the time of a throttle that a workflow may ask for.
+pub const MAX_THROTTLE: u32 = 100_000;
+/// How far ahead a throttle may put the begin of a run: one week, in milliseconds.
+pub const MAX_THROTTLE_DELAY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Events of one batch.
+pub const MAX_BATCH_SIZE: u32 = 100;
+/// Bytes of the bodies of one batch; what exceeds them opens the next one.
+pub const MAX_BATCH_BYTES: u64 = 1024 * 1024;
+/// The longest time that a batch or a debounce waits: one week, in milliseconds.
+pub const MAX_GATHER_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Bytes of a group or key that an expression renders to; it is a name, not a document.
+pub const MAX_KEY_BYTES: usize = 1024;

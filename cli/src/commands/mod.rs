@@ -30,6 +30,7 @@ mod tenant;
 mod tui;
 #[cfg(feature = "server")]
 mod up;
+mod var;
 mod workflow;
 
 use std::process::ExitCode;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Notification(notification::Notification),
     Inbox(inbox::Inbox),
     Secret(secret::Secret),
+    Var(var::Var),
     Key(key::Key),
     Audit(audit::Audit),
     Feed(feed::Feed),
@@ -124,6 +126,7 @@ impl Command {
             Self::Notification(command) => command.run(session).await,
             Self::Inbox(command) => command.run(session).await,
             Self::Secret(command) => command.run(session).await,
+            Self::Var(command) => command.run(session).await,
             Self::Key(command) => command.run(session).await,
             Self::Audit(command) => command.run(session).await,
             Self::Feed(command) => command.run(session).await,

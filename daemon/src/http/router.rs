@@ -15,7 +15,7 @@ use tenantry_protocol::path::{Method, Operation as O};
 use super::door::door;
 use super::reply::problem;
 use super::routes::{
-    audit, channels, events, feed, host, keys, queues, runs, secrets, sessions, tenants, workflows,
+    audit, channels, events, feed, host, keys, queues, runs, secrets, sessions, tenants, variables, workflows,
 };
 use super::{Api, openapi};
 use crate::error::Error;
@@ -53,6 +53,7 @@ const fn filter(operation: O) -> MethodFilter {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one line an operation")]
 fn route(operation: O) -> Route {
     let on_it = filter(operation);
     match operation {
@@ -94,6 +95,11 @@ fn route(operation: O) -> Route {
         O::RunSteps => on(on_it, runs::steps),
         O::RunLogs => on(on_it, runs::logs),
         O::RunCancel => on(on_it, runs::cancel),
+        O::RunRetry => on(on_it, runs::retry),
+        O::RunReplay => on(on_it, runs::replay),
+        O::RunCancelMany => on(on_it, runs::cancel_many),
+        O::RunRetryMany => on(on_it, runs::retry_many),
+        O::RunReplayMany => on(on_it, runs::replay_many),
         O::QueueList => on(on_it, queues::list),
         O::JobList => on(on_it, queues::jobs),
         O::DeadList => on(on_it, queues::dead),
@@ -111,6 +117,10 @@ fn route(operation: O) -> Route {
         O::SecretList => on(on_it, secrets::list),
         O::SecretPut => on(on_it, secrets::put),
         O::SecretDelete => on(on_it, secrets::delete),
+        O::VarList => on(on_it, variables::list),
+        O::VarGet => on(on_it, variables::get),
+        O::VarPut => on(on_it, variables::put),
+        O::VarDelete => on(on_it, variables::delete),
         O::KeyList => on(on_it, keys::list),
         O::KeyCreate => on(on_it, keys::create),
         O::KeyRevoke => on(on_it, keys::revoke),

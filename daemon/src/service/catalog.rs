@@ -55,6 +55,8 @@ pub struct TenantCatalog {
     pub hooks: HashMap<String, (Arc<Live>, usize)>,
     /// By name.
     pub channels: HashMap<String, Arc<Channel>>,
+    /// `vars` as expressions see it.
+    pub vars: Arc<serde_json::Value>,
 }
 
 impl TenantCatalog {
@@ -114,7 +116,7 @@ impl Catalog {
         }
     }
 
-    /// Says that workflows or channels of the tenant have changed. Call it after the commit.
+    /// Says that workflows, channels or variables of the tenant have changed. Call it after the commit.
     pub fn changed(&self, tenant: TenantId) {
         let mut cache = self.cache();
         *cache.generations.entry(tenant).or_default() += 1;
@@ -183,6 +185,7 @@ fn read(tx: &ReadTx<'_>) -> Result<TenantCatalog> {
     for channel in channels::list(tx, "", PAGE_LIMIT)? {
         catalog.channels.insert(channel.name.clone(), Arc::new(channel));
     }
+    catalog.vars = Arc::new(super::variables::all(tx)?);
     Ok(catalog)
 }
 

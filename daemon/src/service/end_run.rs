@@ -8,10 +8,11 @@ use tenantry_workflow::OnError;
 use tenantry_workflow::transition::{self, RunEvent};
 
 use super::directory::Tally;
+use super::groups;
 use super::ledger::{Counter, Enqueue, Ledger};
 use super::material::{Material, OutcomeRecord, RECORD_VERSION, RunEnd, RunMaterial};
 use crate::error::{Error, Result};
-use crate::store::tenant::runs;
+use crate::store::tenant::{jobs, runs, steps};
 
 /// What failed a run.
 #[derive(Clone, Debug)]
@@ -40,6 +41,11 @@ pub(crate) fn apply(
     failure: Option<Failure>,
 ) -> Result<()> {
     let end = write(ledger, material, from, event, failure)?;
+    record(ledger, material, end)
+}
+
+/// Tells the logging stage that a run has ended without a step.
+fn record(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>, end: RunEnd) -> Result<()> {
     let record = OutcomeRecord {
         v: RECORD_VERSION,
         step: None,
@@ -54,6 +60,27 @@ pub(crate) fn apply(
     enqueue(ledger, material, record)
 }
 
+/// Cancels a run: what has not started never will, and what is at work is told to stop. False if it has ended.
+pub(crate) fn cancel(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>) -> Result<bool> {
+    let run = material.id;
+    let Some(state) = runs::state(ledger.tx, run)?.filter(|state| !state.is_terminal()) else {
+        return Ok(false);
+    };
+    let dropped = jobs::drop_ready_of_run(ledger.tx, run)?;
+    ledger.ended(StageName::Action, dropped);
+    steps::cancel(ledger.tx, run, ledger.now)?;
+    apply(ledger, material, state, RunEvent::Cancel, None)?;
+    ledger.stop_handlers(run);
+    Ok(true)
+}
+
+/// Cancels a run that has not begun, and says why.
+pub(crate) fn refuse(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>, reason: String) -> Result<()> {
+    steps::cancel(ledger.tx, material.id, ledger.now)?;
+    let end = write_because(ledger, material, RunState::Queued, RunEvent::Cancel, Some(reason))?;
+    record(ledger, material, end)
+}
+
 /// Moves the run's row to its end.
 pub(crate) fn write(
     ledger: &mut Ledger<'_>,
@@ -62,13 +89,25 @@ pub(crate) fn write(
     event: RunEvent,
     failure: Option<Failure>,
 ) -> Result<RunEnd> {
-    let state = transition::run(from, event).map_err(|error| Error::internal(error.to_string()))?;
-    let failure = failure.filter(|_| state == RunState::Failed);
+    let failure = failure.filter(|_| event == RunEvent::StepFailed);
     let error = match &failure {
         Some(Failure { step, error }) => Some(format!("step {step}: {error}")),
-        None if state == RunState::TimedOut => Some("the run's time limit passed".to_owned()),
+        None if event == RunEvent::TimeOut => Some("the run's time limit passed".to_owned()),
         None => None,
     };
+    let end = write_because(ledger, material, from, event, error)?;
+    Ok(RunEnd { failed_step: failure.map(|failure| failure.step), ..end })
+}
+
+/// Moves the run's row to its end, with what is to say about it. Its place in its group is free.
+fn write_because(
+    ledger: &mut Ledger<'_>,
+    material: &RunMaterial,
+    from: RunState,
+    event: RunEvent,
+    error: Option<String>,
+) -> Result<RunEnd> {
+    let state = transition::run(from, event).map_err(|error| Error::internal(error.to_string()))?;
     let now = ledger.now;
     if !runs::end(ledger.tx, material.id, from, state, error.as_deref(), now)? {
         return Err(Error::internal(format!("{} is no longer {from}", material.id)));
@@ -80,7 +119,8 @@ pub(crate) fn write(
         state,
         error: error.clone(),
     });
-    Ok(RunEnd { state, error, failed_step: failure.map(|failure| failure.step), at: now })
+    groups::leave(ledger, material.id, &material.live)?;
+    Ok(RunEnd { state, error, failed_step: None, at: now })
 }
 
 /// Enqueues a record for the logging stage.

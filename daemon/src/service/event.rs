@@ -30,6 +30,9 @@ const DROPPED_HEADERS: &[&str] = &[
 /// Header fields that are kept of one event at the most.
 const HEADERS_KEPT: usize = 64;
 
+/// The content type of the event of a batch: its body holds the values of its events as `items`.
+pub const BATCH_TYPE: &str = "application/vnd.tenantry.batch+json";
+
 /// One recorded occurrence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -76,6 +79,9 @@ impl Event {
     ///
     /// A JSON body is parsed, a form becomes an object, text a string; other bytes become `{"base64": …}`.
     pub fn value(&self) -> Result<Arc<Value>, BadBody> {
+        let body = self.body_value()?;
+        let is_batch = self.content_type.as_deref() == Some(BATCH_TYPE);
+        let items = if is_batch { body.get("items").cloned() } else { None };
         let only = |kind: EventKind| (self.kind == kind).then_some(self.source.as_str());
         // Values are moved in: `json!` would copy headers and body once more.
         let fields = [
@@ -86,7 +92,8 @@ impl Event {
             ("method", only(EventKind::Webhook).map(|_| "POST").into()),
             ("headers", serde_json::from_str(&self.headers).unwrap_or(Value::Null)),
             ("query", self.query.as_deref().map_or(Value::Null, |query| form(query.as_bytes()))),
-            ("body", self.body_value()?),
+            ("items", items.unwrap_or(Value::Null)),
+            ("body", body),
             ("received_at", self.received_at.into()),
             ("scheduled_at", Value::Null),
             ("size", Value::Null),
@@ -166,6 +173,16 @@ mod tests {
             assert!(value.as_ref().is_ok_and(|value| value.get(field).is_some()), "{field}");
         }
         assert_eq!(value.map(|v| v["query"].clone()), Ok(json!({"a": "1", "b": " x"})));
+    }
+
+    #[test]
+    fn the_events_of_a_batch_are_its_items() {
+        let batch = event(Some(BATCH_TYPE), b"{\"items\":[{\"body\":1}]}").value().unwrap();
+        assert_eq!(batch["items"], json!([{"body": 1}]));
+        assert_eq!(
+            event(Some("application/json"), b"{\"items\":[1]}").value().unwrap()["items"],
+            Value::Null
+        );
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::feed::Change;
@@ -22,9 +21,11 @@ use super::directory::{Tenant, count};
 use super::event::Event;
 use super::ledger::{Enqueue, Ledger};
 use super::material::{EventMaterial, Material};
+use super::trigger_job::TriggerJob;
 use super::{Authorized, Service, cursor};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::store::PAGE_LIMIT;
 use crate::store::tenant::dedupe::{self, Claim};
 use crate::store::tenant::events::{self, Body, NewEvent};
 use crate::store::tenant::runs;
@@ -35,15 +36,6 @@ pub const IDEMPOTENCY_TTL_MS: i64 = 24 * 60 * 60 * 1_000;
 pub const INLINE_LIMIT: usize = 64 * 1024;
 /// The longest name of an emitted event.
 const NAME_LIMIT: usize = 128;
-
-/// What a job of the trigger queue says on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventJob {
-    /// The layout of this payload.
-    pub v: u32,
-    /// The event.
-    pub event: EventId,
-}
 
 /// The run of a workflow that an event starts. An event starts at most one, so both ids together name it: whoever
 /// starts a workflow by hand is told the id before the run exists, and a trigger job that is tried again finds what
@@ -116,7 +108,8 @@ impl Service {
                     return Ok(Accepted { event: first, run: None, duplicate: true });
                 }
             }
-            insert_event(&mut ledger, &material, blob)?;
+            let actor = context.actor();
+            insert_event_by(&mut ledger, &material, blob, &actor)?;
             let detail = json!({ "kind": material.event.kind, "source": material.event.source });
             ledger.audit_by(&context, "event.accept", &event.to_string(), &detail)?;
             ledger.seal();
@@ -206,20 +199,9 @@ impl Service {
         Ok(cursor::page(rows, size, |row| row.id.to_string(), |row| self.event_view(tenant.id, row)))
     }
 
-    /// The runs that an event has started, of workflows that are not deleted.
+    /// The runs that an event has started, and their repetitions.
     async fn runs_of(&self, tenant: &Tenant, event: EventId) -> Result<Vec<RunId>> {
-        let catalog = self.catalog.of(tenant.id).await?;
-        let ids: Vec<_> = catalog.workflows.values().map(|live| run_of(event, live.id)).collect();
-        let read = self.store.tenant(tenant.id)?.read(move |tx| {
-            let mut started = Vec::new();
-            for id in ids {
-                if runs::state(tx, id)?.is_some() {
-                    started.push(id);
-                }
-            }
-            Ok(started)
-        });
-        read.await
+        self.store.tenant(tenant.id)?.read(move |tx| runs::of_event(tx, event, PAGE_LIMIT)).await
     }
 
     fn event_view(&self, tenant: TenantId, row: events::Event) -> EventView {
@@ -270,6 +252,37 @@ fn check_event_name(name: &str) -> Result<()> {
 
 /// Inserts an event and its job into a transaction. `blob` names its body if that lies outside of the row.
 pub fn insert_event(ledger: &mut Ledger<'_>, material: &EventMaterial, blob: Option<[u8; 32]>) -> Result<()> {
+    insert_event_by(ledger, material, blob, "system:action")
+}
+
+/// Inserts an event that somebody brought, and its job.
+pub fn insert_event_by(
+    ledger: &mut Ledger<'_>,
+    material: &EventMaterial,
+    blob: Option<[u8; 32]>,
+    actor: &str,
+) -> Result<()> {
+    insert_row(ledger, material, blob, actor)?;
+    let event = &material.event;
+    ledger.enqueue(Enqueue {
+        stage: StageName::Trigger,
+        run: None,
+        payload: &TriggerJob::event(event.id),
+        material: Some(Material::Event(material.clone())),
+        limit_ms: 0,
+    })?;
+    ledger.count(|tally| &tally.events_accepted);
+    ledger.change(|| Change::Event { event: event.id, source: event.source.clone() });
+    Ok(())
+}
+
+/// Inserts an event without a job: the one of a batch, whose run begins with it.
+pub fn insert_row(
+    ledger: &Ledger<'_>,
+    material: &EventMaterial,
+    blob: Option<[u8; 32]>,
+    actor: &str,
+) -> Result<()> {
     let event = &material.event;
     let body = match blob {
         Some(hash) => Body::Blob(hash),
@@ -285,18 +298,9 @@ pub fn insert_event(ledger: &mut Ledger<'_>, material: &EventMaterial, blob: Opt
         query: event.query.as_deref(),
         body,
         received_at: event.received_at,
+        actor: Some(actor),
     };
-    events::insert(ledger.tx, &row)?;
-    ledger.enqueue(Enqueue {
-        stage: StageName::Trigger,
-        run: None,
-        payload: &EventJob { v: 1, event: event.id },
-        material: Some(Material::Event(material.clone())),
-        limit_ms: 0,
-    })?;
-    ledger.count(|tally| &tally.events_accepted);
-    ledger.change(|| Change::Event { event: event.id, source: event.source.clone() });
-    Ok(())
+    events::insert(ledger.tx, &row)
 }
 
 /// Reads an event with its body.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use tenantry_protocol::feed::Change;
@@ -111,6 +112,43 @@ impl<'t> Ledger<'t> {
         }
         self.queued[job.stage as usize] += 1;
         Ok(id)
+    }
+
+    /// Inserts a job that is due later. It waits on disk.
+    pub fn enqueue_later<P: Serialize>(
+        &mut self,
+        stage: StageName,
+        run: Option<RunId>,
+        payload: &P,
+        at: i64,
+    ) -> Result<JobId> {
+        let payload =
+            serde_json::to_vec(payload).map_err(|error| Error::internal(format!("job payload: {error}")))?;
+        let id = JobId::new(self.now);
+        let row = NewJob {
+            id,
+            stage,
+            run_id: run,
+            payload: &payload,
+            available_at: at,
+            created_at: self.now,
+            lease: None,
+        };
+        jobs::insert(self.tx, &row)?;
+        self.queued[stage as usize] += 1;
+        self.due_at(stage, at);
+        Ok(id)
+    }
+
+    /// Reads a payload of the tenant's `blobs/` at once.
+    pub fn blob(&self, hash: &[u8; 32]) -> Result<Bytes> {
+        self.service.store.get_blob_now(self.tenant.id, hash)
+    }
+
+    /// Tells the handlers of a run to stop, once it is on disk that they shall.
+    pub fn stop_handlers(&self, run: RunId) {
+        let running = self.service.running.clone();
+        self.tx.on_commit(move || running.cancel(run));
     }
 
     /// How long a lease of the stage holds beyond the handler's own time limit, in milliseconds.

@@ -14,13 +14,19 @@ use tenantry_protocol::state::{EventKind, RunState};
 
 use super::catalog::Live;
 use super::event::Event;
+use super::trigger_job::Turn;
 use crate::store::tenant::channels::Channel;
+use crate::store::tenant::gatherings::Gathering;
 
 /// What comes with a job in memory.
 #[derive(Clone, Debug)]
 pub enum Material {
     /// For the trigger stage.
     Event(EventMaterial),
+    /// For the trigger stage: it is the turn of a run that is there already, in the slot that its throttle gave it.
+    Turn(Turn, Option<i64>, Arc<RunMaterial>),
+    /// For the trigger stage: events that have waited for others.
+    Gathered(Arc<GatheredMaterial>),
     /// For the action stage: the run, and the step's position.
     Step(Arc<RunMaterial>, usize),
     /// For the logging stage: the outcome, its run, and how the workflow's run before it ended (asked for only
@@ -39,6 +45,17 @@ pub struct EventMaterial {
     pub value: Arc<Value>,
 }
 
+/// Events that have waited for others.
+#[derive(Clone, Debug)]
+pub struct GatheredMaterial {
+    /// As stored.
+    pub gathering: Gathering,
+    /// The workflow as it is now; none if it is deleted.
+    pub live: Option<Arc<Live>>,
+    /// The events that are still there: all of a batch, the last one of a debounce.
+    pub events: Vec<EventMaterial>,
+}
+
 /// A run as far as it has come when a step of it is dispatched.
 #[derive(Clone, Debug)]
 pub struct RunMaterial {
@@ -54,12 +71,18 @@ pub struct RunMaterial {
     pub accepted_at: i64,
     /// Unix milliseconds.
     pub created_at: i64,
+    /// When it began; unix milliseconds. Before that, when it was created.
+    pub started_at: i64,
+    /// The run whose idempotency keys it uses: its own, or that of the first run that it retries.
+    pub key_run: RunId,
     /// `event`.
     pub event: Arc<Value>,
     /// `inputs`.
     pub inputs: Arc<Value>,
     /// `steps`: the steps that have ended.
     pub steps: Arc<Value>,
+    /// `vars`, if the workflow reads it.
+    pub vars: Arc<Value>,
 }
 
 impl RunMaterial {
@@ -72,7 +95,7 @@ impl RunMaterial {
             "error": null,
             "failed_step": null,
             "created_at": self.created_at,
-            "started_at": self.created_at,
+            "started_at": self.started_at,
             "ended_at": null,
             "duration_ms": null,
             "attempt": null,
@@ -82,7 +105,7 @@ impl RunMaterial {
 
     /// When the run's own time limit passes; unix milliseconds.
     pub fn deadline(&self, default_ms: u64) -> i64 {
-        self.created_at.saturating_add_unsigned(self.live.workflow.timeout_ms.unwrap_or(default_ms))
+        self.started_at.saturating_add_unsigned(self.live.workflow.timeout_ms.unwrap_or(default_ms))
     }
 }
 

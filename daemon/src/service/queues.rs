@@ -118,7 +118,7 @@ fn refuse_ended_run(tx: &WriteTx<'_>, job: &QueuedJob) -> Result<()> {
     match runs::state(tx, run)? {
         Some(state) if state.is_terminal() => {
             let detail = format!("{run} has {state} already; its steps are not tried again");
-            Err(Error::new(ErrorCode::StateConflict, detail).with_hint("start the workflow again"))
+            Err(Error::new(ErrorCode::StateConflict, detail).with_hint(format!("tenantry run retry {run}")))
         }
         _ => Ok(()),
     }

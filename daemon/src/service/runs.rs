@@ -1,5 +1,7 @@
-//! Runs: started by hand, listed, shown, cancelled; their steps, attempts and log lines.
+//! Runs: started by hand, listed, shown, cancelled, repeated; their steps, attempts and log lines.
 
+mod again;
+mod many;
 mod view;
 
 use std::collections::HashMap;
@@ -12,18 +14,17 @@ use tenantry_protocol::id::{EventId, RunId, WorkflowId};
 use tenantry_protocol::page::{Page, PageQuery};
 use tenantry_protocol::permission::Permission;
 use tenantry_protocol::run::{Accepted, LogLine, LogQuery, RunQuery, RunStart, RunView, StepView};
-use tenantry_protocol::state::{EventKind, RunState, StageName};
-use tenantry_workflow::transition::RunEvent;
+use tenantry_protocol::state::{EventKind, RunState};
 
 use self::view::{attempt_view, inputs_of, log_line, queued_view, run_view, stage_times, step_view};
 use super::catalog::Live;
 use super::directory::Tenant;
 use super::events::{Arriving, DedupeKey, IDEMPOTENCY_TTL_MS, event_of, run_of};
 use super::material::RunMaterial;
-use super::{Authorized, Service, cursor, end_run, step_value};
+use super::{Authorized, Service, cursor, end_run, step_value, variables};
 use crate::error::{Error, Result};
 use crate::store::ReadTx;
-use crate::store::tenant::{attempts, events, jobs, log_lines, runs, steps};
+use crate::store::tenant::{attempts, events, log_lines, runs, steps};
 
 /// How many log lines a page holds when nobody says so.
 const LOG_PAGE: u32 = 500;
@@ -56,10 +57,10 @@ impl Service {
             Some(name) => Some(self.workflow(tenant, name).await?.id),
             None => None,
         };
-        let filter = runs::Filter { workflow, state: query.state };
+        let filter = runs::Filter { workflow, state: query.state, from: None };
         let rows = self.store.tenant(tenant.id)?.read(move |tx| {
             let rows = runs::list(tx, filter, after, size)?;
-            rows.into_iter().map(|run| Ok((kind_of(tx, run.event_id)?, run))).collect::<Result<Vec<_>>>()
+            rows.into_iter().map(|run| Ok((origin_of(tx, run.event_id)?, run))).collect::<Result<Vec<_>>>()
         });
         let rows = rows.await?;
         let names = self.names_of(tenant, rows.iter().map(|(_, run)| run)).await;
@@ -68,9 +69,9 @@ impl Service {
             rows,
             size,
             |(_, run)| run.id.to_string(),
-            |(kind, run)| {
+            |(origin, run)| {
                 let name = name(&run);
-                run_view(run, name, kind)
+                run_view(run, name, origin)
             },
         ))
     }
@@ -97,12 +98,13 @@ impl Service {
         let id = cursor::parse::<RunId>(id, "run")?;
         let read = self.store.tenant(tenant.id)?.read(move |tx| {
             let Some(run) = runs::get(tx, id)? else { return Ok(None) };
-            let kind = kind_of(tx, run.event_id)?;
-            Ok(Some((run, kind, steps::list(tx, id)?)))
+            let origin = origin_of(tx, run.event_id)?;
+            Ok(Some((run, origin, steps::list(tx, id)?)))
         });
-        let Some((run, kind, rows)) = read.await? else { return self.accepted_run(tenant, id).await };
+        let Some((run, origin, mut rows)) = read.await? else { return self.accepted_run(tenant, id).await };
         let live = self.catalog.revision(tenant.id, run.workflow_id, run.revision).await?;
-        let mut view = run_view(run, live.name.clone(), kind);
+        self.fill_outputs(tenant.id, &mut rows).await?;
+        let mut view = run_view(run, live.name.clone(), origin);
         view.stages = Some(stage_times(&view));
         view.steps = rows.iter().map(|row| step_view(&live, row, Vec::new())).collect();
         Ok(view)
@@ -133,10 +135,11 @@ impl Service {
             let Some(run) = runs::get(tx, id)? else { return Ok(None) };
             Ok(Some((run, steps::list(tx, id)?, attempts::list(tx, id)?)))
         });
-        let Some((run, rows, tries)) = read.await? else {
+        let Some((run, mut rows, tries)) = read.await? else {
             self.accepted_run(tenant, id).await?;
             return Ok(Page { items: Vec::new(), next: None });
         };
+        self.fill_outputs(tenant.id, &mut rows).await?;
         let live = self.catalog.revision(tenant.id, run.workflow_id, run.revision).await?;
         let of = |idx| tries.iter().filter(|t| t.idx == idx).map(attempt_view).collect::<Vec<_>>();
         let items = rows.iter().map(|row| step_view(&live, row, of(row.idx))).collect();
@@ -186,14 +189,10 @@ impl Service {
             if state.is_terminal() {
                 return Err(Error::new(ErrorCode::StateConflict, format!("{run} has {state} already")));
             }
-            let dropped = jobs::drop_ready_of_run(ledger.tx, run)?;
-            ledger.ended(StageName::Action, dropped);
-            steps::cancel(ledger.tx, run, ledger.now)?;
-            end_run::apply(ledger, &material, state, RunEvent::Cancel, None)?;
+            end_run::cancel(ledger, &material)?;
             ledger.audit_by(&context, "run.cancel", &run.to_string(), &json!({}))
         })
         .await?;
-        self.running.cancel(run);
         // Operators hold both permissions: whoever may cancel also sees what became of it.
         self.get_run(by, id).await
     }
@@ -204,10 +203,14 @@ impl Service {
             let Some(run) = runs::get(tx, id)? else { return Ok(None) };
             Ok(Some((run, steps::list(tx, id)?)))
         });
-        let Some((run, rows)) = read.await? else { return Ok(None) };
+        let Some((run, mut rows)) = read.await? else { return Ok(None) };
+        self.fill_outputs(tenant.id, &mut rows).await?;
         let Some(event_id) = run.event_id else { return Ok(None) };
         let Some(event) = super::events::load(self, tenant.id, event_id).await? else { return Ok(None) };
         let live = self.catalog.revision(tenant.id, run.workflow_id, run.revision).await?;
+        let asking = Arc::clone(&live);
+        let vars = self.store.tenant(tenant.id)?.read(move |tx| variables::of(tx, &asking));
+        let vars = if live.workflow.vars.is_empty() { Arc::default() } else { vars.await? };
         Ok(Some(Arc::new(RunMaterial {
             live,
             id,
@@ -215,9 +218,12 @@ impl Service {
             trigger: event.kind,
             accepted_at: run.accepted_at,
             created_at: run.created_at,
+            started_at: run.started_at.unwrap_or(run.created_at),
+            key_run: run.key_run.unwrap_or(run.id),
             event: event.value().map_err(|error| Error::internal(error.to_string()))?,
             inputs: Arc::new(inputs_of(&run).map_or(Value::Null, Value::Object)),
             steps: Arc::new(step_value::ended(&rows)),
+            vars,
         })))
     }
 }
@@ -242,7 +248,7 @@ fn inputs(live: &Live, start: &RunStart) -> Result<Value> {
     inputs.map(Value::Object)
 }
 
-fn kind_of(tx: &ReadTx<'_>, event: Option<EventId>) -> Result<EventKind> {
-    let kind = event.map(|id| events::kind(tx, id)).transpose()?.flatten();
-    Ok(kind.unwrap_or(EventKind::Manual))
+/// Where the run's event came from; nothing if the event is gone.
+fn origin_of(tx: &ReadTx<'_>, event: Option<EventId>) -> Result<Option<events::Origin>> {
+    Ok(event.map(|id| events::origin(tx, id)).transpose()?.flatten())
 }

@@ -46,6 +46,16 @@ fn build(
     Value::Object(fields)
 }
 
+/// About the size of a value as JSON, without writing it.
+pub fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(weight).sum::<usize>() + 2,
+        Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + 4 + weight(value)).sum(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

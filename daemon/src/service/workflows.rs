@@ -21,6 +21,7 @@ use super::catalog::{Live, TenantCatalog};
 use super::cursor;
 use super::directory::Tenant;
 use super::ledger::Ledger;
+use super::variables;
 use super::{Authorized, Service};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -52,6 +53,7 @@ impl Service {
         refuse_taken_paths(&catalog, &workflow)?;
         let mut findings = checked.findings;
         findings.extend(missing_channels(&catalog, &workflow, &file));
+        findings.extend(variables::missing(&catalog, &workflow, &file));
         let name = workflow.name.clone();
         if dry_run {
             let live = catalog.workflows.get(&name);

@@ -6,17 +6,22 @@
 
 use std::sync::Arc;
 
+use tenantry_protocol::id::EventId;
 use tenantry_protocol::state::StageName;
+use tenantry_workflow::limits::MAX_BATCH_SIZE;
 
 use super::action::payload::StepJob;
 use crate::error::{Error, Result};
 use crate::service::Service;
 use crate::service::directory::Tenant;
-use crate::service::events::{self, EventJob};
+use crate::service::events;
 use crate::service::handover::HandedJob;
-use crate::service::material::{EventMaterial, Material, NotificationMaterial, OutcomeRecord, RunMaterial};
+use crate::service::material::{
+    EventMaterial, GatheredMaterial, Material, NotificationMaterial, OutcomeRecord, RunMaterial,
+};
 use crate::service::notifications::NotificationJob;
-use crate::store::tenant::{channels, notifications, runs};
+use crate::service::trigger_job::TriggerJob;
+use crate::store::tenant::{channels, gatherings, notifications, runs};
 
 /// Whether something must be read even for a job that was handed over: how the run before it ended.
 pub fn is_incomplete(material: &Material) -> bool {
@@ -36,7 +41,7 @@ pub async fn material(
 ) -> Result<Option<Material>> {
     let material = match (&job.material, stage) {
         (Some(material), _) => Some(material.clone()),
-        (None, StageName::Trigger) => event(service, tenant, job).await?,
+        (None, StageName::Trigger) => trigger(service, tenant, job).await?,
         (None, StageName::Action) => step(service, tenant, job).await?,
         (None, StageName::Logging) => record(service, tenant, job).await?,
         (None, StageName::Notification) => notification(service, tenant, job).await?,
@@ -61,12 +66,42 @@ async fn with_previous(
     Ok(Material::Record(record, run, read.await?))
 }
 
-async fn event(service: &Service, tenant: &Tenant, job: &HandedJob) -> Result<Option<Material>> {
-    let payload: EventJob = serde_json::from_slice(&job.payload)
-        .map_err(|error| Error::internal(format!("trigger payload: {error}")))?;
-    let Some(event) = events::load(service, tenant.id, payload.event).await? else { return Ok(None) };
+async fn trigger(service: &Service, tenant: &Tenant, job: &HandedJob) -> Result<Option<Material>> {
+    let payload = TriggerJob::decode(&job.payload)?;
+    match payload {
+        TriggerJob { turn: Some(turn), slot, .. } => {
+            let run = run_of(service, tenant, job).await?;
+            Ok(run.map(|run| Material::Turn(turn, slot, run)))
+        }
+        TriggerJob { gathering: Some(id), .. } => {
+            let gathered = gathered(service, tenant, id).await?;
+            Ok(gathered.map(|gathered| Material::Gathered(Arc::new(gathered))))
+        }
+        TriggerJob { event: Some(id), .. } => Ok(event(service, tenant, id).await?.map(Material::Event)),
+        TriggerJob { event: None, .. } => Err(Error::internal("the trigger payload says nothing")),
+    }
+}
+
+async fn event(service: &Service, tenant: &Tenant, id: EventId) -> Result<Option<EventMaterial>> {
+    let Some(event) = events::load(service, tenant.id, id).await? else { return Ok(None) };
     let value = event.value().map_err(|error| Error::internal(error.to_string()))?;
-    Ok(Some(Material::Event(EventMaterial { event: Arc::new(event), value })))
+    Ok(Some(EventMaterial { event: Arc::new(event), value }))
+}
+
+/// Gathered events with the workflow that waits for them.
+async fn gathered(service: &Service, tenant: &Tenant, id: EventId) -> Result<Option<GatheredMaterial>> {
+    let read = service.store.tenant(tenant.id)?.read(move |tx| {
+        let Some(gathering) = gatherings::get(tx, id)? else { return Ok(None) };
+        Ok(Some((gathering, gatherings::events(tx, id, MAX_BATCH_SIZE)?)))
+    });
+    let Some((gathering, ids)) = read.await? else { return Ok(None) };
+    let catalog = service.catalog.of(tenant.id).await?;
+    let live = catalog.workflows.values().find(|live| live.id == gathering.workflow_id).cloned();
+    let mut events = Vec::new();
+    for id in ids {
+        events.extend(event(service, tenant, id).await?);
+    }
+    Ok(Some(GatheredMaterial { gathering, live, events }))
 }
 
 async fn run_of(service: &Service, tenant: &Tenant, job: &HandedJob) -> Result<Option<Arc<RunMaterial>>> {

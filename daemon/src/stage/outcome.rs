@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tenantry_protocol::id::RunId;
+use tenantry_protocol::id::{EventId, RunId};
+use tenantry_workflow::pace::Keys;
 use tenantry_workflow::plan::Plan;
 
 use crate::service::catalog::Live;
 use crate::service::event::Event;
 use crate::service::material::{EventMaterial, Line, NotificationMaterial, OutcomeRecord, RunMaterial};
 use crate::service::notifications::Notice;
+use crate::store::tenant::gatherings::Gathering;
 
 /// What a handler decided.
 #[derive(Debug)]
@@ -60,6 +62,14 @@ impl Outcome {
 pub enum Effect {
     /// A run begins.
     StartRun(Box<StartRun>),
+    /// A run that is there already begins, if it may.
+    BeginRun(Box<BeginRun>),
+    /// A run is cancelled: another one takes its place.
+    CancelRun(Arc<RunMaterial>),
+    /// An event waits for others.
+    Gather(Box<Gather>),
+    /// Gathered events start a run, or are dropped.
+    StartGathered(Box<StartGathered>),
     /// An attempt of a step ended; the run goes on from there.
     EndAttempt(Box<EndAttempt>),
     /// A step emitted an event.
@@ -87,6 +97,45 @@ pub struct StartRun {
     pub inputs: Arc<Value>,
     /// What to dispatch first.
     pub plan: Plan,
+    /// The texts of its group and its throttle.
+    pub keys: Keys,
+}
+
+/// A run to begin that is there already: it has waited, or it repeats another one.
+#[derive(Debug)]
+pub struct BeginRun {
+    /// The run as its rows have it.
+    pub material: Arc<RunMaterial>,
+    /// What to dispatch first.
+    pub plan: Plan,
+    /// The texts of its group and its throttle.
+    pub keys: Keys,
+    /// When its throttle lets it begin, if it was asked; unix milliseconds.
+    pub slot: Option<i64>,
+}
+
+/// An event that waits for others.
+#[derive(Debug)]
+pub struct Gather {
+    /// The workflow that waits.
+    pub live: Arc<Live>,
+    /// The event.
+    pub event: EventId,
+    /// Bytes of its body.
+    pub bytes: u64,
+    /// Which events belong together.
+    pub key: String,
+}
+
+/// Gathered events that are due.
+#[derive(Debug)]
+pub struct StartGathered {
+    /// As it was when the events were read.
+    pub gathering: Gathering,
+    /// The event of a batch, made of all of them; not stored yet.
+    pub event: Option<EventMaterial>,
+    /// The run; none if the workflow or the events are gone.
+    pub start: Option<StartRun>,
 }
 
 /// The end of one attempt.
@@ -142,6 +191,15 @@ impl AttemptEnd {
             Self::Retrying { .. } => "retrying",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// What expressions see of it.
+    pub const fn output(&self) -> Option<&Value> {
+        match self {
+            Self::Succeeded(output) => Some(output),
+            Self::Failed { output, .. } => output.as_ref(),
+            Self::Retrying { .. } | Self::Cancelled | Self::Interrupted => None,
         }
     }
 

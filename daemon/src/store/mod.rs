@@ -24,6 +24,7 @@ pub mod identity;
 mod migrate;
 mod readers;
 mod row;
+pub mod space;
 pub mod tenant;
 mod transaction;
 

@@ -62,6 +62,17 @@ pub(super) fn before<T: Key>(cursor: Option<&T>) -> &[u8; 16] {
     cursor.map_or(&AFTER_ALL, T::to_key)
 }
 
+/// The ids that share the first seven bytes with this one: its millisecond, and four random bits. Ids that are
+/// derived from another one are among them.
+pub(super) fn same_beginning(id: &[u8; 16]) -> ([u8; 16], [u8; 16]) {
+    let (mut first, mut last) = ([0; 16], [0xff; 16]);
+    for (at, byte) in id.iter().enumerate().take(7) {
+        first[at] = *byte;
+        last[at] = *byte;
+    }
+    (first, last)
+}
+
 /// Reads a word of a closed vocabulary.
 pub(super) fn word<T: FromStr<Err = UnknownWord>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str().map_err(|error| unreadable(column, error))?;

@@ -1,11 +1,11 @@
-//! Deletes what has expired: deduplication keys, sessions, remembered revocations.
+//! Deletes what has expired: deduplication keys, throttles that hold nobody back, sessions, remembered revocations.
 
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::service::Service;
 use crate::store::identity::sessions;
-use crate::store::tenant::dedupe;
+use crate::store::tenant::{dedupe, throttles};
 use crate::store::{Lane, PAGE_LIMIT};
 
 /// How long an expired session is kept, so that the use of its refresh token is still recognised.
@@ -22,6 +22,7 @@ pub(super) async fn forget(service: Arc<Service>) -> Result<()> {
             let file = service.store.tenant(tenant.id)?;
             let purge = file.write(Lane::Api, move |tx| {
                 dedupe::purge(tx, now, PAGE_LIMIT)?;
+                throttles::purge(tx, now.saturating_mul(1_000), PAGE_LIMIT)?;
                 sessions::purge(tx, before, PAGE_LIMIT)
             });
             purge.await?;

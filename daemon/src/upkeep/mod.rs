@@ -1,5 +1,5 @@
 //! Upkeep: periodic work that is idempotent, takes no input and may be late: the condition of files, lapsed leases,
-//! signed checkpoints, refused calls, expired keys of deduplication, sessions and tokens, key rotation.
+//! signed checkpoints, refused calls, expired keys of deduplication, sessions and tokens, key rotation, retention.
 //!
 //! **Invariant:** nothing here decides about a run. What upkeep forgets for a day, the daemon survives for a day.
 
@@ -7,6 +7,7 @@ mod checkpoints;
 mod conditions;
 mod forget;
 mod leases;
+mod retention;
 mod rotation;
 
 use std::sync::Arc;
@@ -25,6 +26,8 @@ const LEASES_EVERY: Duration = Duration::from_mins(1);
 const REFUSALS_EVERY: Duration = Duration::from_secs(10);
 /// How often expired rows are deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(5);
+/// How often what was kept long enough is forgotten.
+const RETENTION_EVERY: Duration = Duration::from_mins(10);
 /// How often the age of the token key is looked at.
 const ROTATION_EVERY: Duration = Duration::from_mins(10);
 
@@ -38,6 +41,10 @@ pub fn start(service: &Arc<Service>, egress: &Arc<Egress>, supervisor: &Supervis
         Ok(())
     });
     every("upkeep rotation", ROTATION_EVERY, service, supervisor, rotation::rotate);
+    let sweeper = Arc::new(retention::Sweeper::new(service));
+    every("upkeep retention", RETENTION_EVERY, service, supervisor, move |service| {
+        Arc::clone(&sweeper).sweep(service)
+    });
     let egress = Arc::clone(egress);
     every("upkeep forget", FORGET_EVERY, service, supervisor, move |service| {
         egress.sweep();

@@ -18,7 +18,7 @@ use crate::refused;
 fn parameter(name: &str) -> &'static str {
     match name {
         "{workflow}" | "{channel}" => "absent",
-        "{secret}" => "ABSENT",
+        "{secret}" | "{var}" => "ABSENT",
         "{stage}" => "action",
         "{revision}" => "1",
         "{event}" => "evt_01990000000070008000000000000000",
@@ -49,9 +49,15 @@ fn body(operation: Operation) -> Option<Value> {
         Operation::EventEmit => Some(json!({ "name": "made.by.the.test" })),
         Operation::ChannelPut => Some(json!({ "kind": "inbox" })),
         Operation::SecretPut => Some(json!({ "value": "long enough to be one" })),
+        Operation::VarPut => Some(json!({ "value": 1 })),
         Operation::KeyCreate => Some(json!({ "name": "made-by-the-test", "role": "viewer" })),
         Operation::HostKeyCreate => Some(json!({ "name": "made-by-the-test", "role": "host-admin" })),
-        Operation::TenantUpdate | Operation::WorkflowRun => Some(json!({})),
+        Operation::TenantUpdate
+        | Operation::WorkflowRun
+        | Operation::RunReplay
+        | Operation::RunCancelMany
+        | Operation::RunRetryMany
+        | Operation::RunReplayMany => Some(json!({})),
         _ => None,
     }
 }

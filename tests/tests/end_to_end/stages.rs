@@ -221,7 +221,8 @@ async fn the_same_idempotency_key_starts_one_run() {
     let start = || daemon.client().send::<Accepted>(Operation::WorkflowRun, &["acme", "job"], &start);
     let (first, again) = (start().await.unwrap(), start().await.unwrap());
     assert_eq!((first.event, first.duplicate, again.duplicate), (again.event, false, true));
-    soon("it has run", || async { acme.runs().await.ok().filter(|runs| runs[0].state.is_terminal()) }).await;
+    let ended = |runs: &Vec<RunView>| runs.first().is_some_and(|run| run.state.is_terminal());
+    soon("it has run", || async { acme.runs().await.ok().filter(ended) }).await;
     assert_eq!(acme.runs().await.unwrap().len(), 1);
 }
 

@@ -8,11 +8,14 @@ mod action;
 mod input;
 mod needs;
 mod notify;
+mod pace;
 mod rules;
 mod schedule;
 mod step;
 mod text;
 mod trigger;
+
+use std::collections::BTreeSet;
 
 use crate::definition::{EventTrigger, Workflow};
 use crate::findings::Findings;
@@ -30,6 +33,8 @@ struct Build<'b, 's> {
     event_patterns: Vec<EventTrigger>,
     /// How many expressions were compiled.
     expressions: usize,
+    /// The tenant's variables that were read.
+    vars: BTreeSet<String>,
 }
 
 /// Builds a workflow. `None` if a part is missing without which there is none.
@@ -41,17 +46,33 @@ pub(crate) fn workflow(root: &Node, findings: &mut Findings<'_>) -> Option<Workf
         inputs.iter().map(|(name, _)| name.text.to_string()).collect()
     });
     let graph = needs::graph(steps, findings);
-    let mut build = Build { findings, inputs, graph, event_patterns: Vec::new(), expressions: 0 };
+    let mut build =
+        Build { findings, inputs, graph, event_patterns: Vec::new(), expressions: 0, vars: BTreeSet::new() };
     let name = build.name(root, "name");
     let description = build.title(root, "description", usize::MAX);
     let triggers = build.triggers(root.get("on"));
     build.event_patterns.clone_from(&triggers.events);
     let condition = root.get("if").and_then(|node| build.condition(node, &rules::EVENT_CONDITION, None));
     let timeout_ms = build.duration(root, "timeout");
+    let pace = build.pace(root);
+    let retention = build.retention(root.get("retention"));
     let steps = build.steps(root, steps);
     let notify = build.notify(root.get("notify"));
     let sequential = build.graph.sequential;
-    Some(Workflow { name: name?, description, triggers, condition, timeout_ms, steps, notify, sequential })
+    let vars = std::mem::take(&mut build.vars).into_iter().collect();
+    Some(Workflow {
+        name: name?,
+        description,
+        triggers,
+        condition,
+        timeout_ms,
+        steps,
+        notify,
+        sequential,
+        pace,
+        retention,
+        vars,
+    })
 }
 
 impl Build<'_, '_> {

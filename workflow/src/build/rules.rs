@@ -17,7 +17,7 @@ pub(crate) struct Rules {
     pub(crate) status: bool,
 }
 
-use Root::{Event, Inputs, Run, Steps, Tenant, Workflow};
+use Root::{Event, Inputs, Run, Steps, Tenant, Vars, Workflow};
 
 /// What may stand inside of a script: values that are made by the daemon and hold no shell characters.
 const SCRIPT_FIELDS: &[(Root, &[&str])] = &[
@@ -26,11 +26,18 @@ const SCRIPT_FIELDS: &[(Root, &[&str])] = &[
     (Run, &["id", "attempt", "created_at", "started_at", "idempotency_key"]),
 ];
 
-const ALL: &[Root] = &[Event, Inputs, Steps, Tenant, Workflow, Run];
+const ALL: &[Root] = &[Event, Inputs, Steps, Vars, Tenant, Workflow, Run];
 
 pub(crate) const EVENT_CONDITION: Rules = Rules {
     what: "the workflow's `if`",
-    roots: &[Event, Inputs, Tenant, Workflow],
+    roots: &[Event, Inputs, Vars, Tenant, Workflow],
+    secrets: false,
+    status: false,
+};
+/// Groups and keys of what holds runs back.
+pub(crate) const PACE: Rules = Rules {
+    what: "a group or key",
+    roots: &[Event, Inputs, Vars, Tenant, Workflow],
     secrets: false,
     status: false,
 };
@@ -42,7 +49,7 @@ pub(crate) const HTTP: Rules = Rules { what: "`http`", roots: ALL, secrets: true
 pub(crate) const ENV: Rules = Rules { what: "`env`", roots: ALL, secrets: true, status: false };
 pub(crate) const WORKFLOW_ENV: Rules = Rules {
     what: "the workflow's `env`",
-    roots: &[Event, Inputs, Tenant, Workflow, Run],
+    roots: &[Event, Inputs, Vars, Tenant, Workflow, Run],
     secrets: true,
     status: false,
 };
@@ -111,6 +118,7 @@ impl Build<'_, '_> {
         match root {
             Root::Steps => self.check_step(path, step, at),
             Root::Inputs => self.check_input(path, at),
+            Root::Vars => self.check_variable(path, at),
             _ => {
                 if let (Some(fields), Some(segment)) = (root.fields(), path.segments().first()) {
                     self.check_field(root.as_str(), segment, fields, at.clone());
@@ -142,6 +150,22 @@ impl Build<'_, '_> {
             None => {
                 let message = "a secret is read as `secrets.NAME` and nothing below it";
                 self.findings.error("secret-flow", at, message, None);
+            }
+        }
+    }
+
+    /// Which variables there are, only the tenant knows; how they are named, the language does.
+    fn check_variable(&mut self, path: &Path, at: std::ops::Range<usize>) {
+        match path.segments().first() {
+            Some(Segment::Key(name)) if is_variable(name) => drop(self.vars.insert(name.to_string())),
+            Some(_) => {
+                let message = "a variable's name is made of letters, digits and `_`";
+                self.findings.error("bad-name", at, message, None);
+            }
+            None => {
+                let message = "a variable is read by its name";
+                let help = "write `vars.NAME`".to_owned();
+                self.findings.error("unknown-name", at, message, Some(help));
             }
         }
     }
@@ -227,9 +251,6 @@ impl Build<'_, '_> {
         };
         let (code, message, help) = match &problem.kind {
             ProblemKind::Syntax(message) => ("expression-syntax", message.clone(), None),
-            ProblemKind::UnknownName(name) if name == "vars" => {
-                ("not-supported", "`vars` is not supported yet in this release".to_owned(), None)
-            }
             ProblemKind::UnknownName(name) => {
                 let known = Root::ALL.iter().map(|root| root.as_str()).collect();
                 ("unknown-name", format!("`{name}` is not known in expressions"), Some(near(name, known)))

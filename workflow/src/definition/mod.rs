@@ -7,6 +7,7 @@ mod call;
 mod file;
 mod input;
 mod notify;
+mod pace;
 mod render;
 mod step;
 mod trigger;
@@ -15,6 +16,7 @@ pub use call::{Call, EmitCall, HttpCall, JqCall, RunCall, StatusRange};
 pub use file::{FileTrigger, INBOX};
 pub use input::{Input, InputType, ManualTrigger};
 pub use notify::{Message, NotifyOn, NotifyRule};
+pub use pace::{Batch, Concurrency, Debounce, OnConflict, Pace, Retention, Throttle};
 pub use step::{Action, ActionKind, EmitAction, HttpAction, HttpBody, JqAction, OnError, RunAction, Step};
 pub use trigger::{Algorithm, Dedupe, Encoding, EventTrigger, Scheme, Triggers, Verify, WebhookTrigger};
 
@@ -42,6 +44,12 @@ pub struct Workflow {
     /// No step says `needs`, so the steps run one after the other. Each has its predecessor in
     /// [`Step::needs`], but a skipped predecessor does not hold it up.
     pub sequential: bool,
+    /// What holds its runs back.
+    pub pace: Pace,
+    /// How long its ended runs are kept.
+    pub retention: Retention,
+    /// The names of the tenant's variables that its expressions read, sorted, each once.
+    pub vars: Vec<String>,
 }
 
 impl Workflow {

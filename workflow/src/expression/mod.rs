@@ -166,6 +166,7 @@ impl Expression {
     fn missing(&self, path: &Path) -> ExpressionError {
         let message = match path {
             Path::Data { root: Root::Secrets, .. } => format!("the secret behind `{path}` was not given"),
+            Path::Data { root: Root::Vars, .. } => format!("the tenant has no variable `{path}`"),
             _ => format!("`{path}` does not exist here"),
         };
         self.failure(message)

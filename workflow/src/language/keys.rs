@@ -1,6 +1,6 @@
 //! The table itself.
 
-use super::{Key, Object, Shape};
+use super::{Key, Object, Shape, pace};
 use crate::limits::{MAX_ATTEMPTS, MAX_ENTRIES, MAX_FILE_TRIGGERS, MAX_SCHEDULES, MAX_STEPS, MAX_WEBHOOKS};
 
 pub(super) const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
@@ -48,17 +48,26 @@ pub(crate) static WORKFLOW: Object = Object {
             Shape::OneOrMany(&Shape::Object(&NOTIFY), MAX_ENTRIES),
             "Which outcomes are told to which channel.",
         ),
+        key("concurrency", Shape::Object(&pace::CONCURRENCY), "How many runs of a group go on at once."),
+        key(
+            "throttle",
+            Shape::Object(&pace::THROTTLE),
+            "How many runs begin in a time; the others begin later.",
+        ),
+        key(
+            "debounce",
+            Shape::Object(&pace::DEBOUNCE),
+            "Waits until events have stopped; the last one starts a run.",
+        ),
+        key("batch", Shape::Object(&pace::BATCH), "Collects events; one run takes them all."),
+        key(
+            "retention",
+            Shape::Object(&pace::RETENTION),
+            "How long ended runs and their log lines are kept.",
+        ),
     ],
-    planned: &[
-        "concurrency",
-        "throttle",
-        "debounce",
-        "finally",
-        "retention",
-        "vars",
-        "permissions",
-        "priority",
-    ],
+    at_most_one: &[&["debounce", "batch"]],
+    planned: &["finally", "permissions", "priority"],
     habits: &[
         ("jobs", "steps"),
         ("tasks", "steps"),
@@ -68,6 +77,8 @@ pub(crate) static WORKFLOW: Object = Object {
         ("on-failure", "notify"),
         ("handler_on", "notify"),
         ("id", "name"),
+        ("rate-limit", "throttle"),
+        ("keep", "retention"),
     ],
     ..PLAIN
 };

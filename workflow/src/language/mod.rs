@@ -6,6 +6,7 @@
 
 mod clockwork;
 mod keys;
+mod pace;
 pub(crate) mod rehearsal;
 pub(crate) mod schema;
 pub(crate) mod structure;

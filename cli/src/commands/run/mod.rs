@@ -1,6 +1,7 @@
 //! `tenantry run`: what workflows did, step by step, and what they wrote.
 
 mod follow;
+mod many;
 mod start;
 mod view;
 
@@ -15,11 +16,12 @@ use crate::failure::{Ended, Failure};
 use crate::session::{Paging, Session};
 use crate::words;
 
+use many::{Act, Which};
 pub(crate) use start::Start;
 #[cfg(feature = "server")]
 pub(crate) use view::stage_times;
 
-/// Start, see, follow, wait for and cancel runs
+/// Start, see, follow, wait for, cancel and repeat runs
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -100,14 +102,43 @@ Examples:
         #[command(flatten)]
         paging: Paging,
     },
-    /// Cancel a run
+    /// Cancel a run, or many
     #[command(after_help = "\
 Examples:
   tenantry -t acme run cancel run_…
-  tenantry -t acme run list --state running -o name | xargs -n1 tenantry -t acme run cancel")]
+  tenantry -t acme run cancel --filter 'workflow=import state=queued' --dry-run
+  tenantry -t acme run cancel --filter 'workflow=import' --yes")]
     Cancel {
-        /// The run's id
-        run: String,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Try a run again from the step that failed, or many
+    ///
+    /// A new run takes over the outputs of the steps that had succeeded and does the others. It uses the revision and the
+    /// idempotency keys of the first one.
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run retry run_…
+  tenantry -t acme run retry --filter 'state=failed since=2h' --dry-run
+  tenantry -t acme run retry --filter 'state=failed since=2h' --yes")]
+    Retry {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Run a workflow again from the beginning with the same event, or many
+    ///
+    /// A new run does every step, on the revision of the first one or, with --latest, on the newest.
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run replay run_…
+  tenantry -t acme run replay run_… --latest
+  tenantry -t acme run replay --filter 'workflow=orders since=2026-03-01T00:00:00Z' --latest")]
+    Replay {
+        #[command(flatten)]
+        which: Which,
+        /// On the newest revision
+        #[arg(long)]
+        latest: bool,
     },
     /// Wait until a run has ended; the exit code says how
     ///
@@ -151,10 +182,9 @@ impl Run {
             Verb::Logs { run, step, follow: false, paging } => {
                 logs(session, &tenant, &run, step, &paging.or_all()).await?;
             }
-            Verb::Cancel { run } => {
-                let run: RunView = session.send(Operation::RunCancel, &[&tenant, &run], &()).await?;
-                view::show(output, &run)?;
-            }
+            Verb::Cancel { which } => return which.run(session, Act::Cancel).await,
+            Verb::Retry { which } => return which.run(session, Act::Retry).await,
+            Verb::Replay { which, latest } => return which.run(session, Act::Replay { latest }).await,
             Verb::Wait { run, no_wait: true } => {
                 let run: RunView = session.get(Operation::RunGet, &[&tenant, &run], &()).await?;
                 view::show(output, &run)?;

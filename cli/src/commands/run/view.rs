@@ -53,7 +53,17 @@ fn fields(run: &RunView, clock: Clock) -> Vec<(&'static str, Cell)> {
     if let Some(error) = &run.error {
         fields.push(("error", Cell::toned(error.clone(), Tone::Bad)));
     }
-    fields.push(("event", format!("{} ({})", run.event, run.trigger).into()));
+    let trigger = run
+        .source
+        .as_ref()
+        .map_or_else(|| run.trigger.as_str().to_owned(), |source| format!("{} {source}", run.trigger));
+    fields.push(("event", format!("{} ({trigger})", run.event).into()));
+    if let Some(by) = &run.by {
+        fields.push(("by", by.clone().into()));
+    }
+    if let (Some(origin), Some(of)) = (run.origin, run.repeats) {
+        fields.push(("repeats", format!("{of} ({origin})").into()));
+    }
     fields.push(("accepted", clock.at(run.accepted_at).into()));
     if let Some(ended) = run.ended_at {
         fields.push(("took", clock.span(run.accepted_at, Some(ended)).into()));

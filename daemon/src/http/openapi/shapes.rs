@@ -15,9 +15,11 @@ use tenantry_protocol::principal::{
 };
 use tenantry_protocol::queue::{DeadQuery, JobView};
 use tenantry_protocol::run::{
-    Accepted, EventEmit, EventView, LogLine, LogQuery, RunQuery, RunStart, RunView, StepView,
+    Accepted, EventEmit, EventView, LogLine, LogQuery, RunMany, RunManyItem, RunQuery, RunReplay, RunStart,
+    RunView, StepView,
 };
 use tenantry_protocol::tenant::{QueueView, TenantCreate, TenantStats, TenantUpdate, TenantView};
+use tenantry_protocol::variable::{VariablePut, VariableView};
 use tenantry_protocol::workflow::{
     RevisionView, WorkflowApplied, WorkflowApply, WorkflowSet, WorkflowSetApplied, WorkflowUpdate,
     WorkflowView,
@@ -84,7 +86,9 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         O::EventEmit => make.take::<EventEmit, Accepted>(),
         O::EventGet => make.answer::<EventView>(),
         O::RunList => make.list::<RunView, RunQuery>(),
-        O::RunGet | O::RunCancel => make.answer::<RunView>(),
+        O::RunGet | O::RunCancel | O::RunRetry => make.answer::<RunView>(),
+        O::RunReplay => make.take::<RunReplay, RunView>(),
+        O::RunCancelMany | O::RunRetryMany | O::RunReplayMany => make.take::<RunMany, Page<RunManyItem>>(),
         O::RunSteps => make.answer::<Page<StepView>>(),
         O::RunLogs => make.list::<LogLine, LogQuery>(),
         O::QueueList => make.answer::<Page<QueueView>>(),
@@ -99,6 +103,9 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         O::InboxList => make.list::<NotificationView, InboxQuery>(),
         O::SecretList => make.list::<SecretView, PageQuery>(),
         O::SecretPut => make.take::<SecretPut, SecretView>(),
+        O::VarList => make.list::<VariableView, PageQuery>(),
+        O::VarGet => make.answer::<VariableView>(),
+        O::VarPut => make.take::<VariablePut, VariableView>(),
         O::OpenApi => make.answer::<serde_json::Value>(),
         O::AuditExport => Shape { content: Some("application/x-ndjson"), ..make.answer::<String>() },
         O::Logout
@@ -110,6 +117,7 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         | O::ChannelDelete
         | O::InboxRead
         | O::SecretDelete
+        | O::VarDelete
         | O::KeyRevoke => Shape::default(),
     }
 }

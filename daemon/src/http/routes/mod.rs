@@ -11,6 +11,7 @@ pub(super) mod runs;
 pub(super) mod secrets;
 pub(super) mod sessions;
 pub(super) mod tenants;
+pub(super) mod variables;
 pub(super) mod workflows;
 
 use std::sync::Arc;

@@ -3,10 +3,10 @@
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use tenantry_protocol::page::Page;
-use tenantry_protocol::run::{LogQuery, RunQuery, RunView, StepView};
+use tenantry_protocol::run::{LogQuery, RunMany, RunManyItem, RunQuery, RunReplay, RunView, StepView};
 
 use super::{One, Shared};
-use crate::http::extract::{Caller, Params};
+use crate::http::extract::{Caller, Params, Payload};
 use crate::http::reply::{Answer, Fault, Reply};
 use crate::http::stream;
 
@@ -53,4 +53,45 @@ pub(in crate::http) async fn cancel(
     Path((_, id)): One,
 ) -> Reply<RunView> {
     Ok(Answer(api.service.cancel_run(&by, &id).await?))
+}
+
+pub(in crate::http) async fn retry(
+    State(api): Shared,
+    Caller(by): Caller,
+    Path((_, id)): One,
+) -> Reply<RunView> {
+    Ok(Answer(api.service.retry_run(&by, &id).await?))
+}
+
+pub(in crate::http) async fn replay(
+    State(api): Shared,
+    Caller(by): Caller,
+    Path((_, id)): One,
+    Payload(body): Payload<RunReplay>,
+) -> Reply<RunView> {
+    Ok(Answer(api.service.replay_run(&by, &id, body).await?))
+}
+
+pub(in crate::http) async fn cancel_many(
+    State(api): Shared,
+    Caller(by): Caller,
+    Payload(body): Payload<RunMany>,
+) -> Reply<Page<RunManyItem>> {
+    Ok(Answer(api.service.cancel_runs(&by, body).await?))
+}
+
+pub(in crate::http) async fn retry_many(
+    State(api): Shared,
+    Caller(by): Caller,
+    Payload(body): Payload<RunMany>,
+) -> Reply<Page<RunManyItem>> {
+    Ok(Answer(api.service.retry_runs(&by, body).await?))
+}
+
+pub(in crate::http) async fn replay_many(
+    State(api): Shared,
+    Caller(by): Caller,
+    Payload(body): Payload<RunMany>,
+) -> Reply<Page<RunManyItem>> {
+    Ok(Answer(api.service.replay_runs(&by, body).await?))
 }

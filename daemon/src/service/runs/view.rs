@@ -14,7 +14,11 @@ pub(super) fn inputs_of(run: &runs::Run) -> Option<Map<String, Value>> {
     run.inputs.as_deref().and_then(|text| serde_json::from_str(text).ok())
 }
 
-pub(super) fn run_view(run: runs::Run, workflow: String, trigger: EventKind) -> RunView {
+pub(super) fn run_view(run: runs::Run, workflow: String, origin: Option<events::Origin>) -> RunView {
+    let (trigger, source, by) = match origin {
+        Some(origin) => (origin.kind, Some(origin.source), origin.actor),
+        None => (EventKind::Manual, None, None),
+    };
     let inputs = inputs_of(&run).unwrap_or_default();
     RunView {
         id: run.id,
@@ -23,6 +27,10 @@ pub(super) fn run_view(run: runs::Run, workflow: String, trigger: EventKind) -> 
         revision: run.revision,
         event: run.event_id.unwrap_or(EventId::from_bytes([0; 16])),
         trigger,
+        source,
+        by: run.actor.or(by),
+        origin: run.origin,
+        repeats: run.of_run,
         state: run.state,
         error: run.error,
         accepted_at: run.accepted_at,
@@ -46,6 +54,10 @@ pub(super) fn queued_view(id: RunId, live: &Live, event: &events::Event) -> RunV
         revision: live.revision,
         event: event.id,
         trigger: event.kind,
+        source: Some(event.source.clone()),
+        by: None,
+        origin: None,
+        repeats: None,
         state: RunState::Queued,
         error: None,
         accepted_at: event.received_at,

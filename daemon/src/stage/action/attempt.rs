@@ -12,6 +12,7 @@ use tenantry_workflow::{Call, Context, Step};
 
 use super::{Action, emit};
 use crate::service::material::{EventMaterial, Line, RunMaterial};
+use crate::service::step_value;
 use crate::stage::JobContext;
 use crate::vault::redact::Secrets as Redaction;
 
@@ -85,8 +86,8 @@ impl Action {
         let secrets = self.secrets.named(context.tenant.id, step.secrets()).await.map_err(fault)?;
         // Every secret of the tenant, not only those that the step reads: a step can hand one on to the next.
         let redaction = self.secrets.open(context.tenant.id).await.map_err(fault)?.redaction.clone();
-        // The same for every attempt of a step: receivers use it to tell repeats.
-        let key = format!("{}-{}", run.id, step.id);
+        // The same for every attempt of a step, and for those of a retried run: receivers use it to tell repeats.
+        let key = format!("{}-{}", run.key_run, step.id);
         let call = render(context, run, step, &secrets, &key)?;
         let attempt =
             Attempt { context, run, step, time_limit, redaction: &redaction, idempotency_key: &key };
@@ -115,10 +116,10 @@ fn render(
         inputs: &run.inputs,
         steps: &run.steps,
         secrets,
+        vars: &run.vars,
         tenant: &context.tenant.value,
         workflow: &run.live.value,
         run: &run_value,
-        ..Context::default()
     };
     step.render(&values).map_err(|error| Failure::permanent(error.to_string()))
 }
@@ -139,18 +140,8 @@ fn redacted(mut result: Result<Done, Failure>, redaction: &Redaction) -> Result<
 /// Refuses an output that later steps and lists could not carry.
 fn bounded(result: Result<Done, Failure>) -> Result<Done, Failure> {
     let Ok(done) = &result else { return result };
-    if weight(&done.output) <= OUTPUT_LIMIT {
+    if step_value::weight(&done.output) <= OUTPUT_LIMIT {
         return result;
     }
     Err(Failure::permanent(format!("the step's output is larger than {OUTPUT_LIMIT} bytes")))
-}
-
-/// About the size of a value as JSON, without writing it.
-fn weight(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => items.iter().map(weight).sum::<usize>() + 2,
-        Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + 4 + weight(value)).sum(),
-    }
 }

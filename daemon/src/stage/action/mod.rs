@@ -62,7 +62,11 @@ impl Stage for Action {
     fn payload(&self, material: Material) -> Option<StepPayload> {
         match material {
             Material::Step(run, step) => Some(StepPayload { run, step }),
-            Material::Event(_) | Material::Record(..) | Material::Notification(_) => None,
+            Material::Event(_)
+            | Material::Turn(..)
+            | Material::Gathered(_)
+            | Material::Record(..)
+            | Material::Notification(_) => None,
         }
     }
 

@@ -52,7 +52,11 @@ impl Stage for Logging {
     fn payload(&self, material: Material) -> Option<LoggingPayload> {
         match material {
             Material::Record(record, run, previous) => Some(LoggingPayload { record, run, previous }),
-            Material::Event(_) | Material::Step(..) | Material::Notification(_) => None,
+            Material::Event(_)
+            | Material::Turn(..)
+            | Material::Gathered(_)
+            | Material::Step(..)
+            | Material::Notification(_) => None,
         }
     }
 
@@ -118,6 +122,7 @@ fn words(
         event: &run.event,
         inputs: &run.inputs,
         steps: &run.steps,
+        vars: &run.vars,
         tenant: &context.tenant.value,
         workflow: &run.live.value,
         run: &run_value,

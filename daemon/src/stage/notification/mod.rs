@@ -45,7 +45,11 @@ impl Stage for Notification {
     fn payload(&self, material: Material) -> Option<Arc<NotificationMaterial>> {
         match material {
             Material::Notification(notification) => Some(notification),
-            Material::Event(_) | Material::Step(..) | Material::Record(..) => None,
+            Material::Event(_)
+            | Material::Turn(..)
+            | Material::Gathered(_)
+            | Material::Step(..)
+            | Material::Record(..) => None,
         }
     }
 

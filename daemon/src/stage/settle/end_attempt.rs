@@ -16,22 +16,23 @@ use crate::error::{Error, Result};
 use crate::service::end_run::{self, Failure};
 use crate::service::ledger::Ledger;
 use crate::service::material::{OutcomeRecord, RECORD_VERSION, RunEnd, RunMaterial};
-use crate::service::step_value;
+use crate::service::{outputs, step_value, variables};
 use crate::stage::outcome::{AttemptEnd, EndAttempt};
 use crate::store::tenant::runs;
 use crate::store::tenant::steps::{self, Step};
 
-pub(super) fn apply(ledger: &mut Ledger<'_>, ended: &EndAttempt) -> Result<()> {
+pub(super) fn apply(ledger: &mut Ledger<'_>, ended: &EndAttempt, blob: Option<[u8; 32]>) -> Result<()> {
     let run = ended.material.id;
     let Some(state) = runs::state(ledger.tx, run)? else { return Ok(()) };
     let mut rows = steps::list(ledger.tx, run)?;
     ledger.count(|tally| &tally.attempts);
-    move_step(ledger, ended, &mut rows)?;
+    move_step(ledger, ended, &mut rows, blob)?;
+    outputs::fill_now(ledger, &mut rows)?;
     let mut material = Arc::clone(&ended.material);
     let run_end = if state.is_terminal() || matches!(ended.end, AttemptEnd::Retrying { .. }) {
         None
     } else {
-        material = with_steps(&material, &rows);
+        material = refreshed(ledger, &material, &rows)?;
         if ended.run_timed_out {
             Some(time_out(ledger, &material, state, &rows)?)
         } else {
@@ -53,7 +54,12 @@ pub(super) fn apply(ledger: &mut Ledger<'_>, ended: &EndAttempt) -> Result<()> {
 }
 
 /// Moves the step's row, here and in `rows`.
-fn move_step(ledger: &mut Ledger<'_>, ended: &EndAttempt, rows: &mut [Step]) -> Result<()> {
+fn move_step(
+    ledger: &mut Ledger<'_>,
+    ended: &EndAttempt,
+    rows: &mut [Step],
+    blob: Option<[u8; 32]>,
+) -> Result<()> {
     let EndAttempt { material, step, attempt, end, started_at, ended_at, .. } = ended;
     let row = rows.get_mut(*step);
     let row = row.ok_or_else(|| Error::internal(format!("{} has no step {step}", material.id)))?;
@@ -80,13 +86,17 @@ fn move_step(ledger: &mut Ledger<'_>, ended: &EndAttempt, rows: &mut [Step]) -> 
         row.ended_at = Some(*ended_at);
         let end = steps::End {
             state,
-            output: row.output.as_deref(),
+            output: row.output.as_deref().filter(|_| blob.is_none()),
             error: row.error.as_deref(),
             attempt: *attempt,
             started_at: row.started_at,
             ended_at: *ended_at,
         };
         progress::moved(steps::end(ledger.tx, material.id, index, from, &end)?)?;
+        if let Some(hash) = blob {
+            steps::set_output_blob(ledger.tx, material.id, index, &hash)?;
+            row.output_blob = Some(hash);
+        }
     } else {
         let error = row.error.as_deref();
         progress::moved(steps::set_state(ledger.tx, material.id, index, from, state, error)?)?;
@@ -128,15 +138,16 @@ fn go_on(
     end_run::write(ledger, material, state, event, failure).map(Some)
 }
 
-/// The run's material with `steps` as the rows have it.
-fn with_steps(material: &Arc<RunMaterial>, rows: &[Step]) -> Arc<RunMaterial> {
+/// The run's material with `steps` as the rows have it, and `vars` as they are now.
+fn refreshed(ledger: &Ledger<'_>, material: &Arc<RunMaterial>, rows: &[Step]) -> Result<Arc<RunMaterial>> {
     // Nothing can start any more and nobody is told, so nothing will read the steps.
     if material.live.workflow.notify.is_empty() && rows.iter().all(|row| row.state.is_terminal()) {
-        return Arc::clone(material);
+        return Ok(Arc::clone(material));
     }
     let mut material = RunMaterial::clone(material);
     material.steps = Arc::new(step_value::ended(rows));
-    Arc::new(material)
+    material.vars = variables::of(ledger.tx, &material.live)?;
+    Ok(Arc::new(material))
 }
 
 fn advance(ledger: &Ledger<'_>, material: &RunMaterial, states: &[StepState]) -> Plan {
@@ -145,6 +156,7 @@ fn advance(ledger: &Ledger<'_>, material: &RunMaterial, states: &[StepState]) ->
         event: &material.event,
         inputs: &material.inputs,
         steps: &material.steps,
+        vars: &material.vars,
         tenant: &ledger.tenant.value,
         workflow: &material.live.value,
         run: &run,

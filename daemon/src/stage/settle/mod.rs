@@ -4,18 +4,21 @@
 //! only through `tenantry_workflow::transition`; whatever it refuses is a mistake of ours and fails the settle.
 //! **Invariant:** the stage decides, settle records. No handler is called and nothing is waited for in here.
 
+mod begin_run;
 mod deliver;
 mod end_attempt;
+mod gather;
 pub mod lines;
 mod progress;
 mod record;
 mod start_run;
+mod turn;
 
 use std::sync::Arc;
 
 use serde_json::json;
 use tenantry_protocol::feed::Change;
-use tenantry_protocol::id::{JobId, LeaseToken};
+use tenantry_protocol::id::{JobId, LeaseToken, TenantId};
 use tenantry_protocol::state::StageName;
 use tenantry_workflow::transition::Illegal;
 
@@ -25,7 +28,7 @@ use crate::service::Service;
 use crate::service::events::insert_event;
 use crate::service::handover::HandedJob;
 use crate::service::ledger::Ledger;
-use crate::service::notifications;
+use crate::service::{end_run, notifications, outputs};
 use crate::store::tenant::jobs;
 
 /// What names a job and proves the right to settle it.
@@ -46,12 +49,13 @@ pub async fn settle(
     let Some(tenant) = service.directory.get(job.tenant) else { return Ok(()) };
     let file = service.store.tenant(job.tenant)?;
     let claim = Claim { stage, seq: job.seq, id: job.id, token: job.token };
+    let blobs = large(service, tenant.id, &outcome).await?;
     let service = Arc::clone(service);
     file.write_again(stage, move |tx| {
         let mut ledger = Ledger::new(Arc::clone(&service), Arc::clone(&tenant), tx);
         if move_job(&mut ledger, &claim, &outcome)? {
-            for effect in effects_of(&outcome) {
-                apply(&mut ledger, effect)?;
+            for (effect, blob) in effects_of(&outcome).iter().zip(&blobs) {
+                apply(&mut ledger, effect, *blob)?;
             }
             ledger.seal();
         } else {
@@ -60,6 +64,26 @@ pub async fn settle(
         Ok(())
     })
     .await
+}
+
+/// What is too large for a row becomes a payload in `blobs/` before the transaction that names it: one entry an effect.
+async fn large(service: &Service, tenant: TenantId, outcome: &Outcome) -> Result<Vec<Option<[u8; 32]>>> {
+    let mut blobs = Vec::new();
+    for effect in effects_of(outcome) {
+        let bytes = match effect {
+            Effect::EndAttempt(end) => end.end.output().and_then(outputs::large),
+            Effect::Emit(material) => outputs::large_body(&material.event.body),
+            Effect::StartGathered(start) => {
+                start.event.as_ref().and_then(|material| outputs::large_body(&material.event.body))
+            }
+            _ => None,
+        };
+        blobs.push(match bytes {
+            Some(bytes) => Some(service.store.put_blob(tenant, bytes).await?),
+            None => None,
+        });
+    }
+    Ok(blobs)
 }
 
 fn effects_of(outcome: &Outcome) -> &[Effect] {
@@ -106,11 +130,15 @@ fn dead_letter(ledger: &mut Ledger<'_>, claim: &Claim, error: &str) -> Result<()
     ledger.audit(&format!("system:{stage}"), "job.bury", &job.to_string(), "ok", &detail)
 }
 
-fn apply(ledger: &mut Ledger<'_>, effect: &Effect) -> Result<()> {
+fn apply(ledger: &mut Ledger<'_>, effect: &Effect, blob: Option<[u8; 32]>) -> Result<()> {
     match effect {
         Effect::StartRun(start) => start_run::apply(ledger, start),
-        Effect::EndAttempt(end) => end_attempt::apply(ledger, end),
-        Effect::Emit(material) => insert_event(ledger, material, None),
+        Effect::BeginRun(begin) => begin_run::apply(ledger, begin),
+        Effect::CancelRun(material) => end_run::cancel(ledger, material).map(drop),
+        Effect::Gather(gather) => gather::apply(ledger, gather),
+        Effect::StartGathered(start) => gather::start(ledger, start, blob),
+        Effect::EndAttempt(end) => end_attempt::apply(ledger, end, blob),
+        Effect::Emit(material) => insert_event(ledger, material, blob),
         Effect::Record(record, run) => record::apply(ledger, record, run),
         Effect::Notify(notice) => notifications::enqueue(ledger, notice),
         Effect::Deliver(delivery) => deliver::apply(ledger, delivery),

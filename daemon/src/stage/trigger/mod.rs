@@ -1,22 +1,26 @@
 //! The trigger stage: takes an event, decides which workflows run and with what.
 //!
-//! It filters by trigger and by the workflow's `if`, and plans the first steps of each run. Deduplication happened
-//! when the event was accepted, in the accepting transaction.
-//! **Invariant:** one event starts at most one run of a workflow.
+//! It filters by trigger and by the workflow's `if`, lets events wait for others where the workflow gathers them, and
+//! plans the first steps of each run; it begins and cancels runs whose turn has come. Deduplication happened when the
+//! event was accepted, in the accepting transaction.
+//! **Invariant:** one event starts at most one run of a workflow; repetitions are asked for by a person.
 //! Go next to `stage::settle` for how a run begins.
+
+mod gathered;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tenantry_protocol::state::{EventKind, StageName};
+use tenantry_protocol::state::{EventKind, StageName, StepState};
 use tenantry_workflow::{Context, ExpressionError, plan};
 
-use super::outcome::{Effect, Outcome, StartRun};
+use super::outcome::{BeginRun, Effect, Gather, Outcome, StartRun};
 use super::{JobContext, Stage};
 use crate::service::catalog::{Catalog, Live, TenantCatalog};
 use crate::service::events::run_of;
-use crate::service::material::{EventMaterial, Material};
+use crate::service::material::{EventMaterial, GatheredMaterial, Material, RunMaterial};
+use crate::service::trigger_job::Turn;
 
 /// How long the decision may take; it is pure, so this is a backstop.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -33,45 +37,70 @@ impl Trigger {
     }
 }
 
+/// What the stage is asked.
+#[derive(Clone, Debug)]
+pub enum TriggerPayload {
+    /// An event came in.
+    Event(EventMaterial),
+    /// It is the turn of a run.
+    Turn(Turn, Option<i64>, Arc<RunMaterial>),
+    /// Gathered events are due.
+    Gathered(Arc<GatheredMaterial>),
+}
+
 impl Stage for Trigger {
     const NAME: StageName = StageName::Trigger;
-    type Payload = EventMaterial;
+    type Payload = TriggerPayload;
 
-    fn payload(&self, material: Material) -> Option<EventMaterial> {
+    fn payload(&self, material: Material) -> Option<TriggerPayload> {
         match material {
-            Material::Event(event) => Some(event),
+            Material::Event(event) => Some(TriggerPayload::Event(event)),
+            Material::Turn(turn, slot, run) => Some(TriggerPayload::Turn(turn, slot, run)),
+            Material::Gathered(gathered) => Some(TriggerPayload::Gathered(gathered)),
             Material::Step(..) | Material::Record(..) | Material::Notification(_) => None,
         }
     }
 
-    fn time_limit(&self, _: &EventMaterial) -> Duration {
+    fn time_limit(&self, _: &TriggerPayload) -> Duration {
         TIME_LIMIT
     }
 
-    async fn handle(&self, context: &JobContext, payload: EventMaterial) -> Outcome {
+    async fn handle(&self, context: &JobContext, payload: TriggerPayload) -> Outcome {
         let catalog = match self.catalog.of(context.tenant.id).await {
             Ok(catalog) => catalog,
             Err(error) => return reject(error.to_string(), Vec::new()),
         };
-        let (mut effects, mut failed) = (Vec::new(), None);
-        for live in matching(&catalog, &payload) {
-            match decide(context, &payload, live) {
-                Ok(Some(effect)) => effects.push(effect),
-                Ok(None) => {}
-                Err(error) => failed = failed.or_else(|| Some(format!("workflow {}: {error}", live.name))),
-            }
-        }
-        match failed {
-            None => Outcome::Done(effects),
-            // One workflow's mistake must not keep the others from running, but it must be seen: the event becomes
-            // a dead letter, and its retry starts only what has not started.
-            Some(error) => reject(error, effects),
+        match payload {
+            TriggerPayload::Event(event) => take(context, &event, &catalog),
+            TriggerPayload::Turn(Turn::Cancel, _, run) => Outcome::Done(vec![Effect::CancelRun(run)]),
+            TriggerPayload::Turn(Turn::Begin, slot, run) => match begin(context, run, slot) {
+                Ok(effect) => Outcome::Done(vec![effect]),
+                Err(error) => reject(error.to_string(), Vec::new()),
+            },
+            TriggerPayload::Gathered(gathered) => gathered::start(context, &gathered, &catalog),
         }
     }
 }
 
 fn reject(error: String, effects: Vec<Effect>) -> Outcome {
     Outcome::Reject { error, effects }
+}
+
+fn take(context: &JobContext, payload: &EventMaterial, catalog: &TenantCatalog) -> Outcome {
+    let (mut effects, mut failed) = (Vec::new(), None);
+    for live in matching(catalog, payload) {
+        match decide(context, payload, live, &catalog.vars) {
+            Ok(Some(effect)) => effects.push(effect),
+            Ok(None) => {}
+            Err(error) => failed = failed.or_else(|| Some(format!("workflow {}: {error}", live.name))),
+        }
+    }
+    match failed {
+        None => Outcome::Done(effects),
+        // One workflow's mistake must not keep the others from running, but it must be seen: the event becomes
+        // a dead letter, and its retry starts only what has not started.
+        Some(error) => reject(error, effects),
+    }
 }
 
 /// The enabled workflows with a trigger for this event.
@@ -89,36 +118,90 @@ fn matching<'c>(catalog: &'c TenantCatalog, payload: &EventMaterial) -> Vec<&'c 
     }
 }
 
+/// `inputs` of a run that the event starts.
+fn inputs_of(payload: &EventMaterial, live: &Live) -> Value {
+    match payload.event.kind {
+        EventKind::Manual => payload.value.get("body").cloned().unwrap_or(Value::Null),
+        EventKind::Webhook | EventKind::Emitted => live.workflow.default_inputs(),
+    }
+}
+
 fn decide(
     context: &JobContext,
     payload: &EventMaterial,
     live: &Arc<Live>,
+    vars: &Value,
 ) -> Result<Option<Effect>, ExpressionError> {
-    let inputs = match payload.event.kind {
-        EventKind::Manual => payload.value.get("body").cloned().unwrap_or(Value::Null),
-        EventKind::Webhook | EventKind::Emitted => live.workflow.default_inputs(),
-    };
+    let inputs = inputs_of(payload, live);
     let values = Context {
         event: &payload.value,
         inputs: &inputs,
+        vars,
         tenant: &context.tenant.value,
         workflow: &live.value,
         ..Context::default()
     };
-    // Whoever starts a workflow by hand means it: the filter is for events.
-    if payload.event.kind != EventKind::Manual
-        && let Some(condition) = &live.workflow.condition
-        && !condition.truth(&values)?
-    {
-        return Ok(None);
+    // Whoever starts a workflow by hand means it: the filter is for events, and so is waiting for others.
+    if payload.event.kind != EventKind::Manual {
+        if let Some(condition) = &live.workflow.condition
+            && !condition.truth(&values)?
+        {
+            return Ok(None);
+        }
+        if let Some(key) = live.workflow.pace.keys(&values)?.gather {
+            let (event, bytes) = (payload.event.id, payload.event.body.len() as u64);
+            return Ok(Some(Effect::Gather(Box::new(Gather { live: Arc::clone(live), event, bytes, key }))));
+        }
     }
+    start(context, payload, live, vars, inputs).map(|start| Some(Effect::StartRun(Box::new(start))))
+}
+
+/// The run that an event starts.
+fn start(
+    context: &JobContext,
+    payload: &EventMaterial,
+    live: &Arc<Live>,
+    vars: &Value,
+    inputs: Value,
+) -> Result<StartRun, ExpressionError> {
+    let values = Context {
+        event: &payload.value,
+        inputs: &inputs,
+        vars,
+        tenant: &context.tenant.value,
+        workflow: &live.value,
+        ..Context::default()
+    };
+    let keys = live.workflow.pace.keys(&values)?;
     let plan = plan::advance(&live.workflow, &[], &values);
-    Ok(Some(Effect::StartRun(Box::new(StartRun {
+    Ok(StartRun {
         id: run_of(payload.event.id, live.id),
         live: Arc::clone(live),
         event: Arc::clone(&payload.event),
         value: Arc::clone(&payload.value),
         inputs: Arc::new(inputs),
         plan,
-    }))))
+        keys,
+    })
+}
+
+/// A run that is there already begins: with the steps that it has taken over, if it is a retry.
+fn begin(context: &JobContext, run: Arc<RunMaterial>, slot: Option<i64>) -> Result<Effect, ExpressionError> {
+    let run_value = run.run_value();
+    let values = Context {
+        event: &run.event,
+        inputs: &run.inputs,
+        steps: &run.steps,
+        vars: &run.vars,
+        tenant: &context.tenant.value,
+        workflow: &run.live.value,
+        run: &run_value,
+        ..Context::default()
+    };
+    let keys = run.live.workflow.pace.keys(&values)?;
+    let succeeded = |id: &str| run.steps.get(id).is_some_and(|step| step["state"] == "succeeded");
+    let state = |id: &str| if succeeded(id) { StepState::Succeeded } else { StepState::Pending };
+    let states: Vec<_> = run.live.workflow.steps.iter().map(|step| state(&step.id)).collect();
+    let plan = plan::advance(&run.live.workflow, &states, &values);
+    Ok(Effect::BeginRun(Box::new(BeginRun { material: run, plan, keys, slot })))
 }

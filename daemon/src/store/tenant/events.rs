@@ -6,6 +6,7 @@ use tenantry_protocol::state::EventKind;
 
 use crate::error::Result;
 use crate::store::row::{before, key, page, word};
+use crate::store::tenant::runs;
 use crate::store::{ReadTx, WriteTx};
 
 /// What an event brought.
@@ -38,6 +39,8 @@ pub struct NewEvent<'a> {
     pub body: Body<&'a [u8]>,
     /// Unix milliseconds.
     pub received_at: i64,
+    /// Who brought it, as in the audit log.
+    pub actor: Option<&'a str>,
 }
 
 /// A recorded event.
@@ -80,19 +83,20 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 }
 
 const INSERT: &str = "
-insert into event (id, kind, source, content_type, headers, query, body, body_blob, received_at)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+insert into event (id, kind, source, content_type, headers, query, body, body_blob, received_at, actor)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// Records an event.
 pub fn insert(tx: &WriteTx, event: &NewEvent) -> Result<()> {
-    let NewEvent { id, kind, source, content_type, headers, query, body, received_at } = event;
+    let NewEvent { id, kind, source, content_type, headers, query, body, received_at, actor } = event;
     let (inline, blob) = match body {
         Body::None => (None, None),
         Body::Inline(bytes) => (Some(*bytes), None),
         Body::Blob(sha256) => (None, Some(sha256)),
     };
     let (id, kind) = (id.as_bytes(), kind.as_str());
-    tx.execute(INSERT, params![id, kind, source, content_type, headers, query, inline, blob, received_at])?;
+    let row = params![id, kind, source, content_type, headers, query, inline, blob, received_at, actor];
+    tx.execute(INSERT, row)?;
     Ok(())
 }
 
@@ -106,11 +110,23 @@ pub fn get(tx: &ReadTx, id: EventId) -> Result<Option<Event>> {
     Ok(tx.one(GET, [id.as_bytes()], event)?)
 }
 
-const KIND: &str = "select kind from event where id = ?1";
+/// Where an event came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// How it came in.
+    pub kind: EventKind,
+    /// The webhook path, the emitted name, or the workflow started by hand.
+    pub source: String,
+    /// Who brought it, as in the audit log.
+    pub actor: Option<String>,
+}
 
-/// How the event came in.
-pub fn kind(tx: &ReadTx, id: EventId) -> Result<Option<EventKind>> {
-    Ok(tx.one(KIND, [id.as_bytes()], |row| word(row, 0))?)
+const ORIGIN: &str = "select kind, source, actor from event where id = ?1";
+
+/// Where the event came from.
+pub fn origin(tx: &ReadTx, id: EventId) -> Result<Option<Origin>> {
+    let origin = |row: &Row<'_>| Ok(Origin { kind: word(row, 0)?, source: row.get(1)?, actor: row.get(2)? });
+    Ok(tx.one(ORIGIN, [id.as_bytes()], origin)?)
 }
 
 const LIST: &str = "
@@ -125,12 +141,33 @@ pub fn list(tx: &ReadTx, cursor: Option<EventId>, limit: u32) -> Result<Vec<Even
     Ok(tx.all(LIST, params![before(cursor.as_ref()), page(limit)], event)?)
 }
 
-const PURGE: &str = "
-delete from event where id in (
-    select id from event where id < ?1 order by id limit ?2
-)";
+const OLD: &str = "select id from event where id > ?1 and id < ?2 order by id limit ?3";
 
-/// Forgets events older than `oldest` (an id made from a time), at most `limit`; answers how many.
-pub fn purge(tx: &WriteTx, oldest: EventId, limit: u32) -> Result<usize> {
-    Ok(tx.execute(PURGE, params![oldest.as_bytes(), page(limit)])?)
+/// Events between two ids, oldest first.
+pub fn old(tx: &ReadTx, after: EventId, before: EventId, limit: u32) -> Result<Vec<EventId>> {
+    Ok(tx.all(OLD, params![after.as_bytes(), before.as_bytes(), page(limit)], |row| key(row, 0))?)
+}
+
+const IS_GATHERED: &str = "select 1 from gathered where event_id = ?1 limit 1";
+
+const DELETE: &str = "delete from event where id = ?1";
+
+/// Forgets an event that no run and no gathering is about any more; false if it is kept or gone.
+pub fn delete_unused(tx: &WriteTx, id: EventId) -> Result<bool> {
+    let gathered = tx.one(IS_GATHERED, [id.as_bytes()], |_| Ok(()))?.is_some();
+    if gathered || !runs::of_event(tx, id, 1)?.is_empty() {
+        return Ok(false);
+    }
+    Ok(tx.execute(DELETE, [id.as_bytes()])? > 0)
+}
+
+const NAMES_BLOB: &str = "
+select 1 from event where body_blob = ?1
+union all
+select 1 from step where output_blob = ?1
+limit 1";
+
+/// Whether an event or a step has its payload in this blob.
+pub fn names_blob(tx: &ReadTx, hash: &[u8; 32]) -> Result<bool> {
+    Ok(tx.one(NAMES_BLOB, [hash], |_| Ok(()))?.is_some())
 }

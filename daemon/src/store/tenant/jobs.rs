@@ -276,6 +276,13 @@ pub fn next_due(tx: &ReadTx, stage: StageName) -> Result<Option<i64>> {
     Ok(tx.one(NEXT_DUE, [stage.as_str()], |row| row.get(0))?)
 }
 
+const PAYLOADS: &str = "select payload from job where stage = ?1 and created_at < ?2 limit ?3";
+
+/// What the jobs of a stage that were made before a time say, dead ones included. Reads the whole table.
+pub fn payloads(tx: &ReadTx, stage: StageName, before: i64, limit: u32) -> Result<Vec<Vec<u8>>> {
+    Ok(tx.all(PAYLOADS, params![stage.as_str(), before, limit], |row| row.get(0))?)
+}
+
 const LIST_READY: &str = "
 select seq, id, stage, state, available_at, attempt, run_id, payload, created_at, error
 from job

@@ -80,9 +80,21 @@ pub fn list(tx: &ReadTx, run: RunId, after: u32, limit: u32) -> Result<Vec<LogLi
     })?)
 }
 
-const DELETE: &str = "delete from log_line where run_id = ?1";
+const DELETE: &str = "
+delete from log_line
+where run_id = ?1 and number <= (
+    select number from log_line where run_id = ?1 order by number limit 1 offset ?2
+)";
 
-/// Forgets the lines of a run.
-pub fn delete(tx: &WriteTx, run: RunId) -> Result<usize> {
-    Ok(tx.execute(DELETE, [run.as_bytes()])?)
+const DELETE_ALL: &str = "delete from log_line where run_id = ?1";
+
+/// Forgets lines of a run, oldest first, at most `limit`; answers how many.
+pub fn delete(tx: &WriteTx, run: RunId, limit: u32) -> Result<u32> {
+    let Some(last) = limit.checked_sub(1) else { return Ok(0) };
+    let mut deleted = tx.execute(DELETE, params![run.as_bytes(), last])?;
+    if deleted == 0 {
+        // Fewer than the limit are left.
+        deleted = tx.execute(DELETE_ALL, [run.as_bytes()])?;
+    }
+    Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
 }

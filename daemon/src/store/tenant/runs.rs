@@ -1,12 +1,13 @@
 //! The `run` table: one execution of a revision a row. Which state may follow which is decided elsewhere; here an
 //! update only happens where the row still is in the state that was decided upon.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 use tenantry_protocol::id::{EventId, RunId, WorkflowId};
-use tenantry_protocol::state::RunState;
+use tenantry_protocol::state::{RunOrigin, RunState};
 
 use crate::error::Result;
-use crate::store::row::{before, bind, count, key, key_or_none, page, word};
+use crate::store::row::{Key, before, bind, count, key, key_or_none, page, word};
 use crate::store::{ReadTx, WriteTx};
 
 /// A run to insert; it begins `queued`.
@@ -57,13 +58,34 @@ pub struct Run {
     pub logged_at: Option<i64>,
     /// When its last notification was delivered, Unix milliseconds.
     pub notified_at: Option<i64>,
+    /// How it repeats another run, if it does.
+    pub origin: Option<RunOrigin>,
+    /// The run that it repeats.
+    pub of_run: Option<RunId>,
+    /// Who asked for the repetition, as in the audit log.
+    pub actor: Option<String>,
+    /// The run whose idempotency keys it uses, if not its own.
+    pub key_run: Option<RunId>,
+}
+
+/// How a new run repeats another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Repetition<'a> {
+    /// How.
+    pub origin: RunOrigin,
+    /// The run that it repeats.
+    pub of: RunId,
+    /// Who asked for it, as in the audit log.
+    pub actor: &'a str,
+    /// The run whose idempotency keys it uses, if not its own.
+    pub key_run: Option<RunId>,
 }
 
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
             "select id, workflow_id, revision, event_id, state, inputs, error, accepted_at, created_at, ",
-            "started_at, ended_at, logged_at, notified_at from run ",
+            "started_at, ended_at, logged_at, notified_at, origin, of_run, actor, key_run from run ",
             $rest
         )
     };
@@ -84,7 +106,15 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         ended_at: row.get(10)?,
         logged_at: row.get(11)?,
         notified_at: row.get(12)?,
+        origin: origin(row)?,
+        of_run: key_or_none(row, 14)?,
+        actor: row.get(15)?,
+        key_run: key_or_none(row, 16)?,
     })
+}
+
+fn origin(row: &Row<'_>) -> rusqlite::Result<Option<RunOrigin>> {
+    if row.get_ref(13)? == ValueRef::Null { Ok(None) } else { word(row, 13).map(Some) }
 }
 
 const INSERT: &str = "
@@ -107,6 +137,17 @@ fn insert_as(tx: &WriteTx, run: &NewRun, state: RunState, started_at: Option<i64
     let state = state.as_str();
     let row = params![id, workflow, revision, event, state, inputs, accepted_at, created_at, started_at];
     tx.execute(INSERT, row)?;
+    Ok(())
+}
+
+const SET_REPETITION: &str = "
+update run set origin = ?2, of_run = ?3, actor = ?4, key_run = ?5 where id = ?1";
+
+/// Notes which run a new one repeats, and who asked for it.
+pub fn set_repetition(tx: &WriteTx, id: RunId, repetition: &Repetition) -> Result<()> {
+    let Repetition { origin, of, actor, key_run } = repetition;
+    let row = params![id.as_bytes(), origin.as_str(), of.as_bytes(), actor, bind(key_run.as_ref())];
+    tx.execute(SET_REPETITION, row)?;
     Ok(())
 }
 
@@ -168,39 +209,43 @@ pub struct Filter {
     pub workflow: Option<WorkflowId>,
     /// Only those in this state.
     pub state: Option<RunState>,
+    /// Only this one and younger ones (an id made from a time).
+    pub from: Option<RunId>,
 }
 
-const LIST: &str = columns!("where id < ?1 order by id desc limit ?2");
-const LIST_WORKFLOW: &str = columns!("where workflow_id = ?3 and id < ?1 order by id desc limit ?2");
-const LIST_STATE: &str = columns!("where state = ?3 and id < ?1 order by id desc limit ?2");
+const LIST: &str = columns!("where id < ?1 and id >= ?3 order by id desc limit ?2");
+const LIST_WORKFLOW: &str =
+    columns!("where workflow_id = ?4 and id < ?1 and id >= ?3 order by id desc limit ?2");
+const LIST_STATE: &str = columns!("where state = ?4 and id < ?1 and id >= ?3 order by id desc limit ?2");
 const LIST_WORKFLOW_STATE: &str =
-    columns!("where workflow_id = ?3 and state = ?4 and id < ?1 order by id desc limit ?2");
+    columns!("where workflow_id = ?4 and state = ?5 and id < ?1 and id >= ?3 order by id desc limit ?2");
 const LIST_LIVE: &str = columns!(
-    "indexed by run_live where ended_at is null and state = ?3 and id < ?1 order by id desc limit ?2"
+    "indexed by run_live where ended_at is null and state = ?4 and id < ?1 and id >= ?3
+     order by id desc limit ?2"
 );
 const LIST_UNSUCCESSFUL: &str = columns!(
     "indexed by run_unsuccessful where (state = 'failed' or state = 'cancelled' or state = 'timed-out')
-     and state = ?3 and id < ?1 order by id desc limit ?2"
+     and state = ?4
+      and id < ?1 and id >= ?3 order by id desc limit ?2"
 );
 
 /// Runs, newest first, older than the cursor.
 pub fn list(tx: &ReadTx, filter: Filter, cursor: Option<RunId>, limit: u32) -> Result<Vec<Run>> {
     let (cursor, limit) = (before(cursor.as_ref()), page(limit));
-    Ok(match filter {
-        Filter { workflow: None, state: None } => tx.all(LIST, params![cursor, limit], run),
-        Filter { workflow: Some(id), state: None } => {
-            tx.all(LIST_WORKFLOW, params![cursor, limit, id.as_bytes()], run)
-        }
-        Filter { workflow: None, state: Some(state) } => {
+    let from = filter.from.as_ref().map_or(&[0; 16], Key::to_key);
+    Ok(match (filter.workflow, filter.state) {
+        (None, None) => tx.all(LIST, params![cursor, limit, from], run),
+        (Some(id), None) => tx.all(LIST_WORKFLOW, params![cursor, limit, from, id.as_bytes()], run),
+        (None, Some(state)) => {
             let sql = match state {
                 RunState::Queued | RunState::Running => LIST_LIVE,
                 RunState::Failed | RunState::Cancelled | RunState::TimedOut => LIST_UNSUCCESSFUL,
                 RunState::Succeeded => LIST_STATE,
             };
-            tx.all(sql, params![cursor, limit, state.as_str()], run)
+            tx.all(sql, params![cursor, limit, from, state.as_str()], run)
         }
-        Filter { workflow: Some(id), state: Some(state) } => {
-            tx.all(LIST_WORKFLOW_STATE, params![cursor, limit, id.as_bytes(), state.as_str()], run)
+        (Some(id), Some(state)) => {
+            tx.all(LIST_WORKFLOW_STATE, params![cursor, limit, from, id.as_bytes(), state.as_str()], run)
         }
     }?)
 }
@@ -231,14 +276,70 @@ pub fn last_outcome(tx: &ReadTx, workflow: WorkflowId, than: RunId) -> Result<Op
     Ok(tx.one(LAST_OUTCOME, params![workflow.as_bytes(), than.as_bytes()], |row| word(row, 0))?)
 }
 
-const PURGE: &str = "
-delete from run where id in (
-    select id from run where id < ?1 and ended_at is not null order by id limit ?2
-)
-returning id";
+const OF_EVENT: &str = "
+select id from run where id >= ?1 and id <= ?2 and event_id = ?3
+union
+select id from run indexed by run_repeats where event_id = ?3 and of_run is not null
+order by 1
+limit ?4";
 
-/// Forgets ended runs older than `oldest` (an id made from a time), at most `limit`; answers which, so that
-/// their steps, attempts and log lines can go in the same transaction.
-pub fn purge(tx: &WriteTx, oldest: RunId, limit: u32) -> Result<Vec<RunId>> {
-    Ok(tx.returning(PURGE, params![oldest.as_bytes(), page(limit)], |row| key(row, 0))?)
+/// The runs of an event: those that it started, which share the beginning of its id, and their repetitions.
+pub fn of_event(tx: &ReadTx, event: EventId, limit: u32) -> Result<Vec<RunId>> {
+    let (first, last) = crate::store::row::same_beginning(event.as_bytes());
+    Ok(tx.all(OF_EVENT, params![first, last, event.as_bytes(), page(limit)], |row| key(row, 0))?)
+}
+
+/// Which ended runs of a workflow are too old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// Whose runs.
+    pub workflow: WorkflowId,
+    /// Only runs after this one; where the last look ended.
+    pub after: RunId,
+    /// Runs that ended before this time, Unix milliseconds.
+    pub ended_before: i64,
+    /// Runs whose end nobody has recorded are kept until they ended before this time.
+    pub unlogged_before: i64,
+}
+
+const EXPIRED: &str = "
+select id, event_id from run
+where workflow_id = ?1 and id > ?2 and id < ?3
+  and ended_at < ?4 and (logged_at is not null or ended_at < ?5)
+order by id
+limit ?6";
+
+/// Ended runs that are too old, oldest first, each with its event.
+pub fn expired(tx: &ReadTx, expired: &Expired, limit: u32) -> Result<Vec<(RunId, Option<EventId>)>> {
+    let Expired { workflow, after, ended_before, unlogged_before } = expired;
+    // A run is younger than its end, so this bounds the index; the smallest id of the next millisecond.
+    let before = RunId::lowest(ended_before.saturating_add(1));
+    let (workflow, after) = (workflow.as_bytes(), after.as_bytes());
+    let row = params![workflow, after, before.as_bytes(), ended_before, unlogged_before, page(limit)];
+    Ok(tx.all(EXPIRED, row, |row| Ok((key(row, 0)?, key_or_none(row, 1)?)))?)
+}
+
+const EXPIRED_LINES: &str = "
+select id from run
+where workflow_id = ?1 and id > ?2 and id < ?3
+  and ended_at < ?4 and (logged_at is not null or ended_at < ?5)
+  and exists (select 1 from log_line where run_id = run.id)
+order by id
+limit ?6";
+
+/// Ended runs that are too old and have log lines, oldest first.
+pub fn expired_with_lines(tx: &ReadTx, expired: &Expired, limit: u32) -> Result<Vec<RunId>> {
+    let Expired { workflow, after, ended_before, unlogged_before } = expired;
+    let before = RunId::lowest(ended_before.saturating_add(1));
+    let (workflow, after) = (workflow.as_bytes(), after.as_bytes());
+    let row = params![workflow, after, before.as_bytes(), ended_before, unlogged_before, page(limit)];
+    Ok(tx.all(EXPIRED_LINES, row, |row| key(row, 0))?)
+}
+
+const DELETE: &str = "delete from run where id = ?1 and ended_at is not null";
+
+/// Forgets an ended run; false if it is gone or has not ended. Its steps, attempts and log lines go in the same
+/// transaction.
+pub fn delete(tx: &WriteTx, id: RunId) -> Result<bool> {
+    Ok(tx.execute(DELETE, [id.as_bytes()])? > 0)
 }

@@ -23,6 +23,8 @@ pub struct Step {
     pub attempt: u32,
     /// JSON.
     pub output: Option<String>,
+    /// SHA-256 of an output that lies in `blobs/`; `output` is absent then.
+    pub output_blob: Option<[u8; 32]>,
     /// Why it did not succeed.
     pub error: Option<String>,
     /// Unix milliseconds.
@@ -59,6 +61,7 @@ fn step(row: &Row<'_>) -> rusqlite::Result<Step> {
         error: row.get(6)?,
         started_at: row.get(7)?,
         ended_at: row.get(8)?,
+        output_blob: row.get(9)?,
     })
 }
 
@@ -74,7 +77,7 @@ pub fn insert(tx: &WriteTx, run: RunId, step: &NewStep) -> Result<()> {
 }
 
 const LIST: &str = "
-select run_id, idx, id, state, attempt, output, error, started_at, ended_at
+select run_id, idx, id, state, attempt, output, error, started_at, ended_at, output_blob
 from step
 where run_id = ?1
 order by idx";
@@ -85,7 +88,7 @@ pub fn list(tx: &ReadTx, run: RunId) -> Result<Vec<Step>> {
 }
 
 const GET: &str = "
-select run_id, idx, id, state, attempt, output, error, started_at, ended_at
+select run_id, idx, id, state, attempt, output, error, started_at, ended_at, output_blob
 from step
 where run_id = ?1 and idx = ?2";
 
@@ -147,6 +150,26 @@ pub fn end(tx: &WriteTx, run: RunId, idx: u32, from: StepState, end: &End) -> Re
     let (run, from, to) = (run.as_bytes(), from.as_str(), state.as_str());
     let row = params![run, idx, from, to, output, error, attempt, started_at, ended_at];
     Ok(tx.execute(END, row)? > 0)
+}
+
+const SET_OUTPUT_BLOB: &str = "
+update step set output = null, output_blob = ?3 where run_id = ?1 and idx = ?2";
+
+/// Says that the step's output lies in `blobs/`, and not in the row.
+pub fn set_output_blob(tx: &WriteTx, run: RunId, idx: u32, hash: &[u8; 32]) -> Result<()> {
+    tx.execute(SET_OUTPUT_BLOB, params![run.as_bytes(), idx, hash])?;
+    Ok(())
+}
+
+const TAKE_OVER: &str = "
+insert into step (run_id, idx, id, state, attempt, output, output_blob, started_at, ended_at)
+select ?2, idx, id, state, attempt, output, output_blob, started_at, ended_at
+from step
+where run_id = ?1 and idx = ?3 and state = 'succeeded'";
+
+/// Gives a run a step of another one as it is, if it has succeeded there; false if it has not.
+pub fn take_over(tx: &WriteTx, from: RunId, to: RunId, idx: u32) -> Result<bool> {
+    Ok(tx.execute(TAKE_OVER, params![from.as_bytes(), to.as_bytes(), idx])? > 0)
 }
 
 const CANCEL: &str = "

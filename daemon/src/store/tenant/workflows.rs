@@ -79,6 +79,18 @@ pub fn list(tx: &ReadTx, after: &str, limit: u32) -> Result<Vec<Workflow>> {
     Ok(tx.all(LIST, params![after, page(limit)], workflow)?)
 }
 
+const EVERY: &str = "
+select id, name, enabled, revision, created_at, updated_at, deleted_at
+from workflow
+where id > ?1
+order by id
+limit ?2";
+
+/// Workflows by id, after the given one, the deleted ones included.
+pub fn every(tx: &ReadTx, after: WorkflowId, limit: u32) -> Result<Vec<Workflow>> {
+    Ok(tx.all(EVERY, params![after.as_bytes(), page(limit)], workflow)?)
+}
+
 const SET_REVISION: &str = "
 update workflow set revision = ?3, updated_at = ?4
 where id = ?1 and revision = ?2 and deleted_at is null";

@@ -23,6 +23,7 @@ fn add_event(tx: &WriteTx, id: EventId) -> Result<()> {
         query: None,
         body,
         received_at: 1,
+        actor: None,
     };
     events::insert(tx, &new)
 }

@@ -4,7 +4,7 @@ use tenantry_protocol::channel::NotificationState;
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::id::{ChannelId, EventId, NotificationId, RunId, WorkflowId};
 use tenantry_protocol::run::LogStream;
-use tenantry_protocol::state::{EventKind, RunState, StepState};
+use tenantry_protocol::state::{EventKind, RunOrigin, RunState, StepState};
 
 use super::House;
 use crate::error::Result;
@@ -15,7 +15,7 @@ use crate::store::tenant::log_lines::{self, NewLine};
 use crate::store::tenant::notifications::{self, NewNotification};
 use crate::store::tenant::revisions::{self, Revision};
 use crate::store::tenant::rollups::{self, HOUR_MS};
-use crate::store::tenant::runs::{self, Filter, NewRun};
+use crate::store::tenant::runs::{self, Expired, Filter, NewRun, Repetition};
 use crate::store::tenant::steps::{self, End, NewStep};
 use crate::store::tenant::workflows::{self, Listening, Workflow};
 use crate::store::tenant::{keys, secrets};
@@ -66,7 +66,7 @@ async fn runs() {
         assert_eq!(runs::last_outcome(tx, WORKFLOW, third.id)?, Some(RunState::Succeeded));
 
         let ids = |workflow, state, cursor| -> Result<Vec<RunId>> {
-            let list = runs::list(tx, Filter { workflow, state }, cursor, 10)?;
+            let list = runs::list(tx, Filter { workflow, state, from: None }, cursor, 10)?;
             Ok(list.into_iter().map(|run| run.id).collect())
         };
         assert_eq!(ids(None, None, None)?, [third.id, second.id, first.id]);
@@ -84,8 +84,38 @@ async fn runs() {
             assert_eq!(ids(None, Some(state), None)?, expected, "{state}");
             assert_eq!(ids(Some(WORKFLOW), Some(state), None)?, expected, "{state}");
         }
-        assert_eq!(runs::purge(tx, RunId::new(10_000), 1)?, [first.id]);
-        assert_eq!(runs::purge(tx, RunId::new(10_000), 9)?, [second.id], "a live run is not forgotten");
+        let younger = runs::list(tx, Filter { from: Some(second.id), ..Filter::default() }, None, 10)?;
+        assert_eq!(younger.iter().map(|run| run.id).collect::<Vec<_>>(), [third.id, second.id]);
+        assert_eq!(
+            runs::of_event(tx, EventId::new(1), 10)?,
+            [],
+            "ids of runs begin like those of their events"
+        );
+        let repetition = Repetition {
+            origin: RunOrigin::Retry,
+            of: first.id,
+            actor: "host:uid-0",
+            key_run: Some(first.id),
+        };
+        runs::set_repetition(tx, third.id, &repetition)?;
+        let found = runs::get(tx, third.id)?.expect("inserted");
+        assert_eq!((found.origin, found.of_run), (Some(RunOrigin::Retry), Some(first.id)));
+        assert_eq!((found.actor.as_deref(), found.key_run), (Some("host:uid-0"), Some(first.id)));
+
+        let expired = |ended_before| Expired {
+            workflow: WORKFLOW,
+            after: RunId::from_bytes([0; 16]),
+            ended_before,
+            unlogged_before: ended_before - 1_500,
+        };
+        let ids = |ended_before| -> Result<Vec<RunId>> {
+            Ok(runs::expired(tx, &expired(ended_before), 9)?.into_iter().map(|(id, _)| id).collect())
+        };
+        assert_eq!(ids(1_005)?, []);
+        assert_eq!(ids(1_006)?, [first.id]);
+        assert_eq!(ids(2_006)?, [first.id], "nobody has recorded the end of the second");
+        assert_eq!(ids(3_506)?, [first.id, second.id], "a live run is not forgotten");
+        assert!(!runs::delete(tx, third.id)? && runs::delete(tx, first.id)?);
         Ok(())
     })
     .await;
@@ -145,10 +175,9 @@ async fn steps_attempts_and_log_lines() {
         let lines = log_lines::list(tx, run, 1, 10)?;
         let lines: Vec<_> = lines.iter().map(|line| (line.number, line.text.as_str())).collect();
         assert_eq!(lines, [(2, "b"), (3, "c")]);
-        assert_eq!(
-            (steps::delete(tx, run)?, attempts::delete(tx, run)?, log_lines::delete(tx, run)?),
-            (2, 1, 3)
-        );
+        assert_eq!((steps::delete(tx, run)?, attempts::delete(tx, run)?), (2, 1));
+        assert_eq!((log_lines::delete(tx, run, 0)?, log_lines::delete(tx, run, 2)?), (0, 2));
+        assert_eq!((log_lines::delete(tx, run, 2)?, log_lines::delete(tx, run, 2)?), (1, 0));
         Ok(())
     })
     .await;
@@ -209,13 +238,21 @@ async fn events_channels_and_notifications() {
                 query: Some("a=1"),
                 body,
                 received_at: number,
+                actor: Some("host:uid-0"),
             };
             events::insert(tx, &new)?;
             assert_eq!(events::get(tx, new.id)?.map(|event| event.received_at), Some(number));
         }
         let bodies: Vec<_> = events::list(tx, None, 10)?.into_iter().map(|event| event.body).collect();
         assert_eq!(bodies, [Body::Blob([4; 32]), Body::Inline(b"x".to_vec()), Body::None]);
-        assert_eq!(events::purge(tx, EventId::new(4), 2)?, 2);
+        let origin = events::origin(tx, events::list(tx, None, 1)?[0].id)?.expect("inserted");
+        assert_eq!((origin.source.as_str(), origin.actor.as_deref()), ("invoice.paid", Some("host:uid-0")));
+        assert!(events::names_blob(tx, &[4; 32])? && !events::names_blob(tx, &[5; 32])?);
+        let old = events::old(tx, EventId::lowest(0), EventId::lowest(3), 9)?;
+        assert_eq!(old.len(), 2);
+        for id in old {
+            assert!(events::delete_unused(tx, id)? && !events::delete_unused(tx, id)?);
+        }
 
         let id = ChannelId::new(1);
         let (kind, config) = ("inbox".to_owned(), "{}".to_owned());

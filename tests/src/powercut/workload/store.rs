@@ -143,6 +143,7 @@ fn accept(tx: &WriteTx, event: EventId, source: &str, now: i64) -> Result<(i64, 
         query: None,
         body: Body::Inline(body.as_bytes()),
         received_at: now,
+        actor: None,
     };
     events::insert(tx, &row)?;
     let lease = jobs::Lease { token: tenantry_protocol::id::LeaseToken::new(now), until: now + 60_000 };

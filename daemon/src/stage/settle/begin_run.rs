@@ -1,0 +1,61 @@
+//! A run begins that is there already: its slot has come, it was promoted in its group, or it repeats another one.
+
+use std::sync::Arc;
+
+use tenantry_protocol::feed::Change;
+use tenantry_protocol::state::{RunState, StageName};
+use tenantry_workflow::transition::{self, RunEvent};
+
+use super::turn::{self, Turn};
+use super::{illegal, progress};
+use crate::error::Result;
+use crate::service::end_run;
+use crate::service::ledger::Ledger;
+use crate::service::material::RunMaterial;
+use crate::service::trigger_job::TriggerJob;
+use crate::stage::outcome::BeginRun;
+use crate::store::tenant::places::{self, State};
+use crate::store::tenant::runs;
+
+pub(super) fn apply(ledger: &mut Ledger<'_>, begin: &BeginRun) -> Result<()> {
+    let BeginRun { material, keys, slot, .. } = begin;
+    // Cancelled in between, or begun by an earlier attempt of this job.
+    if runs::state(ledger.tx, material.id)? != Some(RunState::Queued) {
+        return Ok(());
+    }
+    let turn = match places::state(ledger.tx, material.id)? {
+        Some(State::Held) => Turn::Now,
+        Some(State::Waiting) => Turn::WhenPromoted,
+        None => turn::of_waiting(ledger, material.id, &material.live, keys, *slot)?,
+    };
+    match turn {
+        Turn::Now => go(ledger, begin),
+        Turn::Later(at) => {
+            ledger.enqueue_later(StageName::Trigger, Some(material.id), &TriggerJob::begin_at(at), at)?;
+            Ok(())
+        }
+        Turn::WhenPromoted => Ok(()),
+        Turn::Never(reason) => end_run::refuse(ledger, material, reason),
+    }
+}
+
+fn go(ledger: &mut Ledger<'_>, begin: &BeginRun) -> Result<()> {
+    let BeginRun { material, plan, .. } = begin;
+    let mut material = RunMaterial::clone(material);
+    material.started_at = ledger.now;
+    let material = Arc::new(material);
+    let mut state = RunState::Queued;
+    if !plan.dispatch.is_empty() {
+        state = transition::run(state, RunEvent::Start).map_err(|error| illegal(&error))?;
+        progress::moved(runs::start(ledger.tx, material.id, ledger.now)?)?;
+        let workflow = material.live.name.clone();
+        ledger.change(|| Change::Run { run: material.id, workflow, state, error: None });
+    }
+    let failure = progress::skip_and_fail(ledger, &material, plan)?;
+    progress::start_pending(ledger, &material, plan)?;
+    progress::dispatch(ledger, &material, plan)?;
+    match plan.run {
+        Some(event) => end_run::apply(ledger, &material, state, event, failure),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,169 @@
+//! Runs wait for each other, for their slot, for quiet and for company, and a killed daemon forgets none of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tenantry_protocol::path::Operation;
+use tenantry_protocol::run::{Accepted, EventEmit, RunView};
+use tenantry_protocol::state::RunState;
+use tenantry_tests::daemon::{TestDaemon, soon};
+use tenantry_tests::receiver::{Receiver, Reply};
+use tenantry_tests::tenant::TestTenant;
+
+/// A workflow for events `go`, with these lines at its top and one step that posts to `/act`.
+fn on_go(receiver: &Receiver, top: &str, json: &str) -> String {
+    let url = receiver.url("/act");
+    format!(
+        "name: job\non: {{ event: go }}\n{top}\nsteps:\n  - id: act\n    http: {{ method: POST, url: \"{url}\", json: {json} }}\n"
+    )
+}
+
+const BODY: &str = "\"${{ event.body }}\"";
+
+async fn house() -> (TestDaemon, TestTenant, Receiver) {
+    let daemon = TestDaemon::start().await.unwrap();
+    let acme = TestTenant::start(&daemon, "acme").await.unwrap();
+    let receiver = Receiver::start().await.unwrap();
+    (daemon, acme, receiver)
+}
+
+async fn go(daemon: &TestDaemon, data: Value) -> Accepted {
+    let emit = EventEmit { name: "go".to_owned(), data, idempotency_key: None };
+    daemon.client().send(Operation::EventEmit, &["acme"], &emit).await.unwrap()
+}
+
+/// How many different requests came in: a request that the kill cut off comes again, under the same key.
+fn acts(receiver: &Receiver) -> usize {
+    receiver.count_by_header("/act", "idempotency-key").len()
+}
+
+async fn all_ended(acme: &TestTenant, count: usize) -> Vec<RunView> {
+    soon("every run has ended", || async {
+        let runs = acme.runs().await.ok()?;
+        (runs.len() == count && runs.iter().all(|run| run.state.is_terminal())).then_some(runs)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_runs_one_after_the_other_in_order_over_a_kill() {
+    let (mut daemon, acme, receiver) = house().await;
+    receiver.answer_by(|_| Reply { delay: Duration::from_millis(40), ..Reply::status(200) });
+    let top = "concurrency: { group: \"${{ event.body.customer }}\" }";
+    acme.apply(&on_go(&receiver, top, BODY)).await.unwrap();
+    for number in 0..16 {
+        go(&daemon, json!({ "customer": number % 2, "n": number })).await;
+    }
+    // Somewhere in the middle.
+    soon("some have run", || async { (receiver.count("/act") >= 4).then_some(()) }).await;
+    daemon.kill();
+    daemon.restart().await.unwrap();
+    let mut runs = all_ended(&acme, 16).await;
+    assert!(runs.iter().all(|run| run.state == RunState::Succeeded), "{runs:?}");
+    runs.sort_by_key(|run| run.id);
+    for customer in 0..2 {
+        let mut last_end = 0;
+        for run in runs.iter().skip(customer).step_by(2) {
+            let started = run.started_at.unwrap();
+            assert!(started >= last_end, "{} began before the one before it had ended", run.id);
+            last_end = run.ended_at.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_group_skips_or_cancels_as_the_workflow_says() {
+    let (daemon, acme, receiver) = house().await;
+    receiver.answer_by(|_| Reply { delay: Duration::from_secs(20), ..Reply::status(200) });
+    acme.apply(&on_go(&receiver, "concurrency: { on-conflict: skip }", BODY)).await.unwrap();
+    let first = acme.run_of_event(&go(&daemon, json!(1)).await.event.to_string()).await.unwrap();
+    let second = acme.run_of_event(&go(&daemon, json!(2)).await.event.to_string()).await.unwrap();
+    let second = acme.ended(&second.id.to_string()).await;
+    assert_eq!(second.state, RunState::Cancelled);
+    assert!(second.error.as_deref().is_some_and(|error| error.starts_with("skipped:")), "{second:?}");
+
+    acme.apply(&on_go(&receiver, "concurrency: { on-conflict: cancel-running }", BODY)).await.unwrap();
+    let third = acme.run_of_event(&go(&daemon, json!(3)).await.event.to_string()).await.unwrap();
+    assert_eq!(acme.ended(&first.id.to_string()).await.state, RunState::Cancelled);
+    soon("the third has its place", || async {
+        let run = acme.run_view(&third.id.to_string()).await.ok()?;
+        (run.state == RunState::Running).then_some(())
+    })
+    .await;
+    let fourth = acme.run_of_event(&go(&daemon, json!(4)).await.event.to_string()).await.unwrap();
+    assert_eq!(acme.ended(&third.id.to_string()).await.state, RunState::Cancelled);
+    let cancelled: RunView =
+        daemon.client().send(Operation::RunCancel, &["acme", &fourth.id.to_string()], &()).await.unwrap();
+    assert_eq!(cancelled.state, RunState::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttle_delays_and_drops_nothing_over_a_kill() {
+    let (mut daemon, acme, receiver) = house().await;
+    acme.apply(&on_go(&receiver, "throttle: { limit: 10, per: 1s, burst: 2 }", BODY)).await.unwrap();
+    for number in 0..10 {
+        go(&daemon, json!(number)).await;
+    }
+    daemon.kill();
+    daemon.restart().await.unwrap();
+    let mut begins: Vec<_> = all_ended(&acme, 10).await.iter().map(|run| run.started_at.unwrap()).collect();
+    begins.sort_unstable();
+    // Two begin at once and the others a tenth of a second apart; nothing makes the last of them early.
+    let span = begins[9] - begins[0];
+    assert!(span >= 500, "all within {span} ms: {begins:?}");
+    assert_eq!(acts(&receiver), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_debounce_runs_once_with_the_last_event_over_a_kill() {
+    let (mut daemon, acme, receiver) = house().await;
+    let top = "debounce: { key: \"${{ event.body.customer }}\", for: 700ms }";
+    acme.apply(&on_go(&receiver, top, BODY)).await.unwrap();
+    let mut last = None;
+    for number in 0..8 {
+        last = Some(go(&daemon, json!({ "customer": "a", "n": number })).await.event);
+    }
+    let other = go(&daemon, json!({ "customer": "b", "n": 0 })).await.event;
+    daemon.kill();
+    daemon.restart().await.unwrap();
+    let runs = all_ended(&acme, 2).await;
+    let mut events: Vec<_> = runs.iter().map(|run| run.event).collect();
+    events.sort_unstable();
+    let mut expected = vec![last.unwrap(), other];
+    expected.sort_unstable();
+    assert_eq!(events, expected);
+    assert_eq!(acts(&receiver), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_takes_its_events_together_over_a_kill() {
+    let (mut daemon, acme, receiver) = house().await;
+    let numbers = "\"${{ event.items | map(attribute='body') | list }}\"";
+    acme.apply(&on_go(&receiver, "batch: { size: 4, within: 800ms }", numbers)).await.unwrap();
+    for number in 0..10 {
+        go(&daemon, json!(number)).await;
+    }
+    daemon.kill();
+    daemon.restart().await.unwrap();
+    let runs = all_ended(&acme, 3).await;
+    assert!(runs.iter().all(|run| run.state == RunState::Succeeded), "{runs:?}");
+    let requests = receiver.received("/act");
+    let by_key: BTreeMap<_, _> = requests
+        .iter()
+        .map(|request| (request.header("idempotency-key").to_owned(), request.json()))
+        .collect();
+    let bodies: Vec<Vec<i64>> =
+        by_key.into_values().map(|body| serde_json::from_value(body).unwrap()).collect();
+    let mut sizes: Vec<_> = bodies.iter().map(Vec::len).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [2, 4, 4]);
+    let mut numbers: Vec<_> = bodies.concat();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..10).collect::<Vec<_>>(), "each event in one run");
+    let again: RunView = {
+        let how = tenantry_protocol::run::RunReplay::default();
+        daemon.client().send(Operation::RunReplay, &["acme", &runs[0].id.to_string()], &how).await.unwrap()
+    };
+    assert_eq!(acme.ended(&again.id.to_string()).await.state, RunState::Succeeded, "a batch can be replayed");
+}
