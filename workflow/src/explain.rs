@@ -75,6 +75,8 @@ explain! {
         "use a name such as Europe/Berlin or UTC", fixture!("schedule-timezone");
     "bad-url": "it is not an absolute http or https URL, or has credentials in it",
         "begin with https://; credentials go into `bearer` or `basic`", fixture!("relative-url");
+    "burst-over-limit": "a throttle lets more runs begin at once than in its whole time",
+        "make `burst` at most `limit`", fixture!("burst-over-limit");
     "conflicting-keys": "keys stand together that exclude each other",
         "keep one of the keys that the message names", fixture!("two-actions");
     "constant-key": "a dedupe key is the same for every event, so one event would shadow all others",
@@ -114,12 +116,19 @@ explain! {
         "`tenantry workflow show NAME` lists the inputs", None;
     "json-syntax": "the file is not JSON",
         "correct what the place shows", Some(("example.json", "{ \"name\": x }\n"));
+    "logs-outlive-run": "log lines would be kept longer than their run, with which they go",
+        "make `retention.logs` at most `retention.runs`",
+        text!("name: x\non: { manual: }\nretention: { runs: 1d, logs: 2d }\nsteps: [{ jq: \"1\" }]\n");
+    "max-wait-shorter": "a debounce would give up before it has waited once",
+        "make `max-wait` at least `for`", fixture!("max-wait-shorter");
     "misplaced-key": "a key has a meaning only together with another one",
         "move it to where it belongs, or take it away", fixture!("misplaced-shell");
     "missing-channel": "the tenant has no channel of that name, so its notifications would get lost",
         "`tenantry channel set NAME inbox`, or another kind", None;
     "missing-key": "a key is missing that must be there",
         "add the key that the message names", fixture!("missing-steps");
+    "missing-variable": "the tenant has no variable of that name, so what reads it would fail",
+        "`tenantry var set NAME VALUE`", None;
     "needs-cycle": "steps wait for each other in a circle, so none of them could begin",
         "take one of the `needs` away", fixture!("needs-cycle");
     "not-supported": "a key of the language that this release does not know yet",

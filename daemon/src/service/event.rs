@@ -79,10 +79,10 @@ impl Event {
     ///
     /// A JSON body is parsed, a form becomes an object, text a string; other bytes become `{"base64": …}`.
     pub fn value(&self) -> Result<Arc<Value>, BadBody> {
+        let only = |kind: EventKind| (self.kind == kind).then_some(self.source.as_str());
         let body = self.body_value()?;
         let is_batch = self.content_type.as_deref() == Some(BATCH_TYPE);
-        let items = if is_batch { body.get("items").cloned() } else { None };
-        let only = |kind: EventKind| (self.kind == kind).then_some(self.source.as_str());
+        let items = body.get("items").filter(|_| is_batch).cloned().unwrap_or_default();
         // Values are moved in: `json!` would copy headers and body once more.
         let fields = [
             ("id", self.id.to_string().into()),
@@ -92,7 +92,7 @@ impl Event {
             ("method", only(EventKind::Webhook).map(|_| "POST").into()),
             ("headers", serde_json::from_str(&self.headers).unwrap_or(Value::Null)),
             ("query", self.query.as_deref().map_or(Value::Null, |query| form(query.as_bytes()))),
-            ("items", items.unwrap_or(Value::Null)),
+            ("items", items),
             ("body", body),
             ("received_at", self.received_at.into()),
             ("scheduled_at", Value::Null),

@@ -168,6 +168,10 @@ fn subject(stage: StageName, payload: &Value) -> String {
         None => "?".to_owned(),
     };
     match stage {
+        StageName::Trigger if payload.get("turn").is_some() => format!("turn of a run: {}", field("turn")),
+        StageName::Trigger if payload.get("gathering").is_some() => {
+            format!("gathered events {}", field("gathering"))
+        }
         StageName::Trigger => format!("event {}", field("event")),
         StageName::Action => format!("step {}", field("step")),
         StageName::Logging => format!("outcome of step {}", field("step")),

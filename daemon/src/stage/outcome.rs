@@ -70,6 +70,8 @@ pub enum Effect {
     Gather(Box<Gather>),
     /// Gathered events start a run, or are dropped.
     StartGathered(Box<StartGathered>),
+    /// Gathered events cannot start a run as it is; the next events do not join them.
+    CloseGathered(EventId),
     /// An attempt of a step ended; the run goes on from there.
     EndAttempt(Box<EndAttempt>),
     /// A step emitted an event.

@@ -190,3 +190,46 @@ async fn workflows_are_checked_offline_with_places() {
     assert_ne!(output.status.code(), Some(0), "{told}");
     assert!(told.contains("broken.yaml:4:") && told.contains("jq"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_repeated_by_a_filter_only_after_a_yes() {
+    let daemon = TestDaemon::start().await.unwrap();
+    let acme = TestTenant::start(&daemon, "acme").await.unwrap();
+    acme.apply(&workflow("bad", "  - { id: a, run: \"exit 1\" }\n", "")).await.unwrap();
+    for _ in 0..2 {
+        let run = acme.run("bad", serde_json::Value::Null).await.unwrap();
+        acme.ended(&run.id.to_string()).await;
+    }
+    let shell = Shell { daemon: &daemon };
+    let filter = ["run", "retry", "-t", "acme", "--filter", "workflow=bad state=failed since=1h"];
+    let with = |more: &[&'static str]| [&filter[..], more].concat();
+    let (out, _) = shell.ends(0, &with(&["--dry-run"]));
+    assert_eq!(out.matches("would").count(), 2, "{out}");
+    let (_, err) = shell.ends(2, &with(&[]));
+    assert!(err.contains("Retry 2 runs of acme?") && err.contains("--yes"), "{err}");
+    assert_eq!(acme.runs().await.unwrap().len(), 2, "nothing was done");
+    let (out, err) = shell.ends(0, &with(&["--yes"]));
+    assert_eq!(out.matches("done").count(), 2, "{out}");
+    assert!(err.contains("2 of 2"), "progress is on standard error: {err}");
+    assert_eq!(acme.runs().await.unwrap().len(), 4);
+    shell.ends(2, &["run", "retry", "-t", "acme", "--filter", "colour=red"]);
+    shell.ends(2, &["run", "retry", "-t", "acme"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_are_set_shown_and_deleted() {
+    let daemon = TestDaemon::start().await.unwrap();
+    TestTenant::start(&daemon, "acme").await.unwrap();
+    let shell = Shell { daemon: &daemon };
+    shell.ends(0, &["var", "set", "REGION", "eu", "-t", "acme"]);
+    shell.ends(0, &["var", "set", "LIMITS", "{\"daily\":100}", "--json", "-t", "acme"]);
+    let (out, _) = shell.ends(0, &["var", "list", "-t", "acme", "-o", "name"]);
+    assert_eq!(out, "LIMITS\nREGION\n");
+    let (out, _) = shell.ends(0, &["var", "get", "LIMITS", "-t", "acme", "-o", "json"]);
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(shown["value"]["daily"], 100);
+    shell.ends(2, &["var", "set", "not-a-name", "x", "-t", "acme"]);
+    shell.ends(2, &["var", "set", "X", "{", "--json", "-t", "acme"]);
+    shell.ends(0, &["var", "delete", "REGION", "--yes", "-t", "acme"]);
+    shell.ends(3, &["var", "get", "REGION", "-t", "acme"]);
+}

@@ -167,3 +167,63 @@ async fn a_batch_takes_its_events_together_over_a_kill() {
     };
     assert_eq!(acme.ended(&again.id.to_string()).await.state, RunState::Succeeded, "a batch can be replayed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_in_which_too_many_wait_refuses_and_says_so() {
+    let (daemon, acme, receiver) = house().await;
+    receiver.answer_by(|_| Reply { delay: Duration::from_mins(1), ..Reply::status(200) });
+    acme.apply(&on_go(&receiver, "concurrency: {}", BODY)).await.unwrap();
+    let mut emits = tokio::task::JoinSet::new();
+    for number in 0..1_003 {
+        let client = daemon.client().clone();
+        emits.spawn(async move {
+            let emit = EventEmit { name: "go".to_owned(), data: json!(number), idempotency_key: None };
+            client.send::<Accepted>(Operation::EventEmit, &["acme"], &emit).await.unwrap();
+        });
+        if emits.len() >= 32 {
+            emits.join_next().await;
+        }
+    }
+    emits.join_all().await;
+    let runs = soon("every event has a run", || async {
+        let runs = acme.runs().await.ok()?;
+        (runs.len() == 1_003).then_some(runs)
+    })
+    .await;
+    let in_state = |state| runs.iter().filter(|run| run.state == state).count();
+    assert_eq!((in_state(RunState::Running), in_state(RunState::Queued)), (1, 1_000));
+    let refused: Vec<_> = runs.iter().filter(|run| run.state == RunState::Cancelled).collect();
+    assert_eq!(refused.len(), 2);
+    let says = |run: &&RunView| run.error.as_deref().is_some_and(|error| error.starts_with("refused:"));
+    assert!(refused.iter().all(says), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gathered_events_that_cannot_start_are_a_dead_letter_and_strand_nobody() {
+    let (daemon, acme, receiver) = house().await;
+    let top = "debounce: { for: 50ms }\nconcurrency: { group: \"${{ vars.GROUP }}\" }";
+    acme.apply(&on_go(&receiver, top, BODY)).await.unwrap();
+    let put = tenantry_protocol::variable::VariablePut { value: json!("a") };
+    let write = async || {
+        daemon.client().send::<Value>(Operation::VarPut, &["acme", "GROUP"], &put).await.unwrap();
+    };
+    write().await;
+    go(&daemon, json!(1)).await;
+    all_ended(&acme, 1).await;
+    // The keys are asked for when an event comes and when it is due; the variable goes in between.
+    acme.apply(&on_go(&receiver, &top.replace("50ms", "600ms"), BODY)).await.unwrap();
+    go(&daemon, json!(2)).await;
+    daemon.client().send::<Value>(Operation::VarDelete, &["acme", "GROUP"], &()).await.unwrap();
+    let dead = soon("the gathered event is a dead letter", || async {
+        let page: tenantry_protocol::page::Page<tenantry_protocol::queue::JobView> =
+            daemon.client().get(Operation::DeadList, &["acme"], &()).await.ok()?;
+        page.items.into_iter().next()
+    })
+    .await;
+    assert!(dead.error.as_deref().is_some_and(|error| error.contains("vars.GROUP")), "{dead:?}");
+    write().await;
+    go(&daemon, json!(3)).await;
+    all_ended(&acme, 2).await;
+    daemon.client().send::<Value>(Operation::DeadRetry, &["acme", &dead.id.to_string()], &()).await.unwrap();
+    all_ended(&acme, 3).await;
+}

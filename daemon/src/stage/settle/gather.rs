@@ -96,6 +96,13 @@ fn close(ledger: &mut Ledger<'_>, gathering: Option<Gathering>) -> Result<()> {
     come_for(ledger, gathering.id)
 }
 
+/// Its job is a dead letter: what comes now is gathered anew, and not stranded with it.
+pub(super) fn close_dead(ledger: &Ledger<'_>, id: EventId) -> Result<()> {
+    let Some(mut gathering) = gatherings::get(ledger.tx, id)? else { return Ok(()) };
+    gathering.open = false;
+    gatherings::update(ledger.tx, &gathering)
+}
+
 fn come_for(ledger: &mut Ledger<'_>, id: EventId) -> Result<()> {
     let (stage, payload) = (StageName::Trigger, &TriggerJob::gathering(id));
     ledger.enqueue(Enqueue { stage, run: None, payload, material: None, limit_ms: 0 })?;

@@ -137,6 +137,7 @@ fn apply(ledger: &mut Ledger<'_>, effect: &Effect, blob: Option<[u8; 32]>) -> Re
         Effect::CancelRun(material) => end_run::cancel(ledger, material).map(drop),
         Effect::Gather(gather) => gather::apply(ledger, gather),
         Effect::StartGathered(start) => gather::start(ledger, start, blob),
+        Effect::CloseGathered(id) => gather::close_dead(ledger, *id),
         Effect::EndAttempt(end) => end_attempt::apply(ledger, end, blob),
         Effect::Emit(material) => insert_event(ledger, material, blob),
         Effect::Record(record, run) => record::apply(ledger, record, run),

@@ -23,7 +23,7 @@ pub(super) fn start(context: &JobContext, gathered: &GatheredMaterial, catalog: 
         (Kind::Debounce, [.., last]) => Some((last.clone(), None)),
         (Kind::Batch, events) => match batch(gathering, events, context.clock.now_ms()) {
             Ok(batch) => Some((batch.clone(), Some(batch))),
-            Err(error) => return reject(error, Vec::new()),
+            Err(error) => return reject(error, vec![Effect::CloseGathered(gathering.id)]),
         },
     };
     let (Some(live), Some((event, stored))) = (&gathered.live, event) else {
@@ -36,7 +36,10 @@ pub(super) fn start(context: &JobContext, gathered: &GatheredMaterial, catalog: 
             let start = StartGathered { gathering: gathering.clone(), event: stored, start: Some(start) };
             Outcome::Done(vec![Effect::StartGathered(Box::new(start))])
         }
-        Err(error) => reject(format!("workflow {}: {error}", live.name), Vec::new()),
+        Err(error) => {
+            let close = Effect::CloseGathered(gathering.id);
+            reject(format!("workflow {}: {error}", live.name), vec![close])
+        }
     }
 }
 

@@ -225,8 +225,7 @@ const LIST_LIVE: &str = columns!(
 );
 const LIST_UNSUCCESSFUL: &str = columns!(
     "indexed by run_unsuccessful where (state = 'failed' or state = 'cancelled' or state = 'timed-out')
-     and state = ?4
-      and id < ?1 and id >= ?3 order by id desc limit ?2"
+     and state = ?4 and id < ?1 and id >= ?3 order by id desc limit ?2"
 );
 
 /// Runs, newest first, older than the cursor.
