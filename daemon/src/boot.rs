@@ -177,6 +177,7 @@ fn start_stages(service: &Arc<Service>, egress: &Arc<Egress>, runner: &RunnerLin
     let action = action::Action {
         egress: Arc::clone(egress),
         runner: runner.clone(),
+        catalog: service.catalog.clone(),
         secrets: service.secrets.clone(),
         limits: config.runner.clone(),
         run_timeout: config.tenant_defaults.run_timeout,

@@ -249,7 +249,7 @@ CREATE TABLE run (
     started_at   integer,
     ended_at     integer,
     logged_at    integer,
-    notified_at  integer, origin text check (origin in ('retry', 'replay')), of_run blob check (length(of_run) = 16), key_run blob check (length(key_run) = 16), actor text,
+    notified_at  integer, origin text check (origin in ('retry', 'replay')), of_run blob check (length(of_run) = 16), key_run blob check (length(key_run) = 16), actor text, outputs text, stop text check (stop in ('cancel', 'time-out')), parent_run_id blob check (length(parent_run_id) = 16), parent_idx integer check (parent_idx >= 0), depth integer not null default 0 check (depth >= 0),
     check ((ended_at is null) = (state = 'queued' or state = 'running'))
 ) strict, without rowid;
 
@@ -288,7 +288,7 @@ CREATE TABLE step (
     output      text,
     error       text,
     started_at  integer,
-    ended_at    integer, output_blob blob check (length(output_blob) = 32),
+    ended_at    integer, output_blob blob check (length(output_blob) = 32), item text, items text,
     primary key (run_id, idx)
 ) strict, without rowid;
 
@@ -306,6 +306,21 @@ CREATE TABLE variable (
     updated_at  integer not null,
     -- Who wrote it, as in the audit log.
     updated_by  text    not null
+) strict, without rowid;
+
+CREATE TABLE waiter (
+    run_id      blob    not null check (length(run_id) = 16),
+    idx         integer not null check (idx >= 0),
+    kind        text    not null check (kind in ('event', 'approval', 'run')),
+    -- The job of the step.
+    seq         integer not null,
+    -- Of an event: its name, or the beginning of its name and `*`.
+    name        text,
+    -- JSON: which of those events; who may decide and what is asked; the run that was started.
+    detail      text    not null check (json_valid(detail)),
+    created_at  integer not null,
+    primary key (run_id, idx),
+    check ((name is not null) = (kind = 'event'))
 ) strict, without rowid;
 
 CREATE TABLE workflow (
@@ -339,6 +354,8 @@ CREATE INDEX place_by_group on place (workflow_id, key, state, run_id);
 
 CREATE INDEX rollup_by_hour on rollup (hour);
 
+CREATE INDEX run_by_parent on run (parent_run_id) where parent_run_id is not null;
+
 CREATE INDEX run_by_workflow on run (workflow_id, id);
 
 CREATE INDEX run_live on run (workflow_id) where ended_at is null;
@@ -356,5 +373,9 @@ CREATE INDEX session_by_principal on session (principal_id);
 CREATE INDEX step_by_blob on step (output_blob) where output_blob is not null;
 
 CREATE INDEX throttle_by_arrival on throttle (arrival_us);
+
+CREATE INDEX waiter_by_event on waiter (name) where name is not null;
+
+CREATE INDEX waiter_of_kind on waiter (kind, run_id, idx);
 
 CREATE UNIQUE INDEX workflow_by_live_name on workflow (name) where deleted_at is null;

@@ -130,12 +130,21 @@ operations! {
     RunGet = Get "/v1/tenants/{tenant}/runs/{run}", Tenant(P::RunRead), "Shows a run with its steps and the time in each stage.";
     RunSteps = Get "/v1/tenants/{tenant}/runs/{run}/steps", Tenant(P::RunRead), "Lists the steps of a run with their attempts.";
     RunLogs = Get "/v1/tenants/{tenant}/runs/{run}/logs", Tenant(P::RunRead), "Lists the log lines of a run; `follow=true` streams them (SSE).";
-    RunCancel = Post "/v1/tenants/{tenant}/runs/{run}/cancel", Tenant(P::RunCancel), "Cancels a run.";
+    RunCancel = Post "/v1/tenants/{tenant}/runs/{run}/cancel", Tenant(P::RunCancel), "Cancels a run; again, it ends at once.";
     RunRetry = Post "/v1/tenants/{tenant}/runs/{run}/retry", Tenant(P::RunRetry), "Tries a run again from the step that failed: a new run.";
     RunReplay = Post "/v1/tenants/{tenant}/runs/{run}/replay", Tenant(P::RunReplay), "Runs a workflow again with the same event: a new run.";
     RunCancelMany = Post "/v1/tenants/{tenant}/runs/cancel", Tenant(P::RunCancel), "Cancels the runs that a filter names, a page at a time.";
     RunRetryMany = Post "/v1/tenants/{tenant}/runs/retry", Tenant(P::RunRetry), "Retries the runs that a filter names, a page at a time.";
     RunReplayMany = Post "/v1/tenants/{tenant}/runs/replay", Tenant(P::RunReplay), "Replays the runs that a filter names, a page at a time.";
+
+
+
+    ApprovalList = Get "/v1/tenants/{tenant}/approvals", Tenant(P::RunRead), "Lists the steps that wait for an approval.";
+    StepApprove = Post "/v1/tenants/{tenant}/runs/{run}/steps/{step}/approve", Tenant(P::RunApprove), "Approves a step that waits for it.";
+    StepReject = Post "/v1/tenants/{tenant}/runs/{run}/steps/{step}/reject", Tenant(P::RunApprove), "Rejects a step that waits for an approval.";
+
+
+
 
     QueueList = Get "/v1/tenants/{tenant}/queues", Tenant(P::QueueRead), "Shows how many jobs wait in each stage.";
     JobList = Get "/v1/tenants/{tenant}/queues/{stage}/jobs", Tenant(P::QueueRead), "Lists the jobs of a stage.";

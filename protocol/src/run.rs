@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::id::{EventId, RunId, WorkflowId};
+use crate::permission::Role;
 use crate::state::{EventKind, RunOrigin, RunState, StepState};
 
 /// Starts a workflow by hand.
@@ -209,6 +210,12 @@ pub struct RunView {
     /// Inputs of a run started by hand.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub inputs: Map<String, Value>,
+    /// What it has left behind: the `outputs` of its workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Map<String, Value>>,
+    /// How it is about to end: it was cancelled or its time limit passed, and its last steps are at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<RunState>,
     /// Its steps; absent in lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepView>,
@@ -239,7 +246,13 @@ pub struct StepView {
     pub id: String,
     /// Its position in the workflow, from 0.
     pub index: u32,
-    /// `http`, `run`, `jq` or `emit`.
+    /// The item of a `foreach` that this is about, from 0; absent for the step itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
+    /// How far its items are, if it has a `foreach`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<ItemsView>,
+    /// What it does, by the key of the language: `http`, `run`, `approve`.
     pub kind: String,
     /// Where it stands.
     pub state: StepState,
@@ -260,6 +273,49 @@ pub struct StepView {
     /// Its attempts; absent where only the run was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptView>,
+}
+
+/// A decision on a step that waits for an approval.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Decide {
+    /// Why; kept with the step and in the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// A step that waits for an approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ApprovalView {
+    /// The run.
+    pub run: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The step's id.
+    pub step: String,
+    /// What is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The least role that may decide.
+    pub by: Role,
+    /// Unix milliseconds.
+    pub asked_at: i64,
+    /// Until when; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<i64>,
+}
+
+/// How far the items of a step are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ItemsView {
+    /// All of them.
+    pub total: u32,
+    /// Those that have ended.
+    pub ended: u32,
+    /// Those that have failed.
+    pub failed: u32,
 }
 
 /// One try of a step.
@@ -307,6 +363,9 @@ pub struct LogLine {
     pub at: i64,
     /// The step's id.
     pub step: String,
+    /// The item of a `foreach` that it is about, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
     /// The attempt, from 1.
     pub attempt: u32,
     /// Where it came from.

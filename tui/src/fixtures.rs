@@ -37,6 +37,8 @@ pub(crate) fn run_view(id: RunId, workflow: &str, state: RunState) -> RunView {
         logged_at: None,
         notified_at: None,
         inputs: serde_json::Map::default(),
+        outputs: None,
+        stopping: None,
         steps: Vec::new(),
         stages: None,
     }
@@ -47,6 +49,8 @@ pub(crate) fn step_view(id: &str, state: StepState) -> StepView {
     StepView {
         id: id.to_owned(),
         index: 0,
+        item: None,
+        items: None,
         kind: "http".to_owned(),
         state,
         attempt: 0,
@@ -69,6 +73,7 @@ pub(crate) fn log_line(seq: i64, text: &str) -> LogLine {
         seq,
         at: 0,
         step: "build".to_owned(),
+        item: None,
         attempt: 1,
         stream: LogStream::Stdout,
         text: text.to_owned(),

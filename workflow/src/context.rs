@@ -31,6 +31,10 @@ pub struct Context<'a> {
     pub workflow: &'a Value,
     /// See [`RUN_FIELDS`].
     pub run: &'a Value,
+    /// The item of a `foreach` that is worked on.
+    pub item: &'a Value,
+    /// See [`FAILED_FIELDS`].
+    pub failed: &'a Value,
 }
 
 impl Default for Context<'_> {
@@ -44,6 +48,8 @@ impl Default for Context<'_> {
             tenant: &NOTHING,
             workflow: &NOTHING,
             run: &NOTHING,
+            item: &NOTHING,
+            failed: &NOTHING,
         }
     }
 }
@@ -83,6 +89,9 @@ pub const RUN_FIELDS: &[&str] = &[
     "attempt",
     "idempotency_key",
 ];
+/// The fields of `failed`: the first step, in the order of the text, that has failed the run so far. Both are null
+/// while there is none.
+pub const FAILED_FIELDS: &[&str] = &["step", "error"];
 /// The fields of `steps.<id>`: `output` is what the action is for (the parsed body of `http`, standard output
 /// of `run`, the result of `jq`); `status`, `headers` and `body` exist for `http`, `exit_code`, `stdout` and
 /// `stderr` for `run`. What a step does not have is null.
@@ -119,6 +128,10 @@ pub enum Root {
     Workflow,
     /// `run`
     Run,
+    /// `item`
+    Item,
+    /// `failed`
+    Failed,
 }
 
 impl Root {
@@ -132,6 +145,8 @@ impl Root {
         Self::Tenant,
         Self::Workflow,
         Self::Run,
+        Self::Item,
+        Self::Failed,
     ];
 
     /// The name in the language.
@@ -145,6 +160,8 @@ impl Root {
             Self::Tenant => "tenant",
             Self::Workflow => "workflow",
             Self::Run => "run",
+            Self::Item => "item",
+            Self::Failed => "failed",
         }
     }
 
@@ -160,7 +177,8 @@ impl Root {
             Self::Tenant => Some(TENANT_FIELDS),
             Self::Workflow => Some(WORKFLOW_FIELDS),
             Self::Run => Some(RUN_FIELDS),
-            Self::Inputs | Self::Steps | Self::Secrets | Self::Vars => None,
+            Self::Failed => Some(FAILED_FIELDS),
+            Self::Inputs | Self::Steps | Self::Secrets | Self::Vars | Self::Item => None,
         }
     }
 }
@@ -177,6 +195,8 @@ impl<'a> Context<'a> {
             Root::Tenant => Some(self.tenant),
             Root::Workflow => Some(self.workflow),
             Root::Run => Some(self.run),
+            Root::Item => Some(self.item),
+            Root::Failed => Some(self.failed),
         }
     }
 }

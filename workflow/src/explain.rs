@@ -65,6 +65,9 @@ explain! {
         "write a number and a unit, long units first: 250ms, 30s, 5m, 1h30m, 72h, 30d", fixture!("bad-duration");
     "bad-instant": "`at` is not a moment",
         "write it as 2026-12-24T18:00:00, in the schedule's `timezone`", fixture!("schedule-at-words");
+    "bad-moment": "`until` of a `wait` is not a moment",
+        "write it as 2027-03-01T09:00:00Z, or with the name of a zone: 2027-03-01T10:00:00[Europe/Berlin]",
+        fixture!("wait-bad-moment");
     "bad-name": "it cannot be the name of such a thing",
         "the message says which characters are possible there", fixture!("bad-step-id");
     "bad-path": "it cannot be the path of a webhook",
@@ -131,8 +134,10 @@ explain! {
         "`tenantry var set NAME VALUE`", None;
     "needs-cycle": "steps wait for each other in a circle, so none of them could begin",
         "take one of the `needs` away", fixture!("needs-cycle");
+    "needs-elsewhere": "a step needs one that is not in the same list of steps",
+        "let the groups wait for each other; `finally` waits for everything anyway", fixture!("needs-into-a-group");
     "not-supported": "a key of the language that this release does not know yet",
-        "leave it out", fixture!("planned-foreach");
+        "leave it out", fixture!("planned-function");
     "reserved-header": "a header that the connection sets itself",
         "leave it out", fixture!("reserved-header");
     "secret-flow": "a secret stands where it would be shown, stored or compared",
@@ -169,7 +174,7 @@ explain! {
     "unknown-key": "a key that the language does not have",
         "the suggestion names the one that is meant, or those that there are", fixture!("unknown-top-key");
     "unknown-name": "an expression begins with a name that does not exist",
-        "begin with event, inputs, steps, secrets, tenant, workflow or run", fixture!("unknown-root");
+        "begin with event, inputs, steps, secrets, vars, tenant, workflow, run, item or failed", fixture!("unknown-root");
     "unknown-step": "a step is named that the workflow does not have",
         "correct the name, or add the step", fixture!("needs-unknown");
     "unknown-test": "an expression uses a test after `is` that does not exist",

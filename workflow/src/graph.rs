@@ -92,7 +92,12 @@ fn push(out: &mut String, line: &str, style: Style) {
 
 fn nodes(workflow: &Workflow) -> Vec<Node> {
     let steps = &workflow.steps;
-    let needs: Vec<Vec<usize>> = steps.iter().map(|step| step.needs.clone()).collect();
+    // What stands first inside of a group is drawn below the group.
+    let begun_by = |step: &Step| match step.needs.as_slice() {
+        [] => step.parent.into_iter().collect(),
+        needs => needs.to_vec(),
+    };
+    let needs: Vec<Vec<usize>> = steps.iter().map(begun_by).collect();
     let reduced = reduced(&needs);
     steps
         .iter()

@@ -33,10 +33,12 @@ pub mod transition;
 pub use check::{Checked, check};
 pub use context::Context;
 pub use definition::{
-    Action, ActionKind, Algorithm, Batch, Call, Concurrency, Debounce, Dedupe, EmitAction, EmitCall,
-    Encoding, EventTrigger, FileTrigger, HttpAction, HttpBody, HttpCall, INBOX, Input, InputType, JqAction,
-    JqCall, ManualTrigger, Message, NotifyOn, NotifyRule, OnConflict, OnError, Pace, Retention, RunAction,
-    RunCall, Scheme, StatusRange, Step, Throttle, Triggers, Verify, WebhookTrigger, Workflow,
+    Action, ActionKind, Algorithm, ApproveAction, ApproveCall, Batch, Call, Concurrency, Debounce, Dedupe,
+    EmitAction, EmitCall, Encoding, EventFilter, EventTrigger, EventWait, FileTrigger, Foreach, HttpAction,
+    HttpBody, HttpCall, INBOX, Input, InputType, JqAction, JqCall, ManualTrigger, Message, NotifyOn,
+    NotifyRule, OnConflict, OnError, OnTimeout, Outputs, Pace, Retention, RunAction, RunCall, Scheme,
+    StatusRange, Step, SwitchAction, Throttle, Triggers, Verify, WaitAction, WaitCall, WebhookTrigger,
+    Workflow, WorkflowAction, WorkflowCall,
 };
 pub use duration::{DurationError, parse_ms as parse_duration_ms};
 pub use expression::{Expression, ExpressionError, Template, ValueTemplate};

@@ -8,8 +8,22 @@ pub const MAX_TEXT_BYTES: usize = 256 * 1024;
 pub const MAX_NODES: usize = 50_000;
 /// Nested lists and mappings.
 pub const MAX_DEPTH: usize = 32;
-/// Steps of a workflow.
+/// Steps of a workflow, those inside of groups and of `finally` included.
 pub const MAX_STEPS: usize = 500;
+/// Items of one `foreach`; each is a row and a job.
+pub const MAX_ITEMS: usize = 1_000;
+/// Items of a `foreach` that are worked on at the same time where nothing is said.
+pub const DEFAULT_PARALLEL_ITEMS: u32 = 10;
+/// Items of a `foreach` that can be asked to be worked on at the same time.
+pub const MAX_PARALLEL_ITEMS: u32 = 100;
+/// Cases of one `switch`.
+pub const MAX_CASES: usize = 50;
+/// How deep runs may start runs by `workflow`: a workflow that calls itself ends here.
+pub const MAX_WORKFLOW_DEPTH: u32 = 8;
+/// Bytes of JSON that the condition of a `wait` may take along from its run.
+pub const MAX_WAIT_VALUES_BYTES: usize = 64 * 1024;
+/// Bytes of JSON that the workflow's `outputs` may come to.
+pub const MAX_OUTPUTS_BYTES: usize = 256 * 1024;
 /// Findings reported for one text; the rest is counted.
 pub const MAX_FINDINGS: usize = 100;
 /// Webhook triggers of a workflow.

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 use tenantry_workflow::Format;
@@ -60,7 +61,13 @@ fn files(name: &str) -> Vec<(String, Value)> {
 fn errors(value: &Value, schema: &Value, at: &str, out: &mut Vec<String>) {
     for (keyword, rule) in schema.as_object().unwrap() {
         match keyword.as_str() {
-            "$schema" | "title" | "description" => {}
+            "$schema" | "$defs" | "title" | "description" => {}
+            "$ref" => {
+                static WHOLE: OnceLock<Value> = OnceLock::new();
+                let whole = WHOLE.get_or_init(tenantry_workflow::schema);
+                let pointer = rule.as_str().unwrap().strip_prefix('#').unwrap();
+                errors(value, whole.pointer(pointer).unwrap(), at, out);
+            }
             "pattern" => assert!(rule.is_string()),
             "properties" => properties(value, schema, at, out),
             "additionalProperties" if schema.get("properties").is_some() => {}
@@ -166,6 +173,14 @@ const STRUCTURAL: &[&str] = &[
 ];
 /// Structural findings that depend on a value or on text around, not on keys.
 const BEYOND: &[&str] = &[
+    "foreach-a-group",
+    "foreach-a-mapping",
+    "foreach-a-word",
+    "foreach-an-approval",
+    "parallel-retry",
+    "switch-without-cases",
+    "wait-retry",
+    "wait-step-timeout",
     "bad-status",
     "bearer-twice",
     "body-with-get",

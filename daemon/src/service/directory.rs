@@ -47,6 +47,8 @@ macro_rules! tally {
             /// Jobs of each stage, in the order of [`StageName::ALL`], that are neither settled nor dead: what the
             /// quota is measured against.
             pub waiting: [AtomicI64; StageName::ALL.len()],
+            /// Steps that wait for events: while there are none, no event is held against them.
+            pub event_waits: AtomicI64,
             /// Whether a stage or the store of this tenant fails at present.
             pub degraded: AtomicBool,
         }

@@ -2,50 +2,33 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use tenantry_protocol::feed::Change;
 use tenantry_protocol::state::{RunState, StageName};
-use tenantry_workflow::OnError;
+use tenantry_workflow::Context;
 use tenantry_workflow::transition::{self, RunEvent};
 
 use super::directory::Tally;
+use super::flow::wake;
 use super::groups;
 use super::ledger::{Counter, Enqueue, Ledger};
 use super::material::{Material, OutcomeRecord, RECORD_VERSION, RunEnd, RunMaterial};
+use super::step_job::Came;
 use crate::error::{Error, Result};
-use crate::store::tenant::{jobs, runs, steps};
+use crate::store::tenant::waiters::Awaited;
+use crate::store::tenant::{runs, steps};
 
 /// What failed a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     /// The step's id.
-    step: String,
+    pub(crate) step: String,
     /// Why it failed.
-    error: String,
+    pub(crate) error: String,
 }
 
-impl Failure {
-    /// The failure of a step, if it fails the run.
-    pub(crate) fn of(material: &RunMaterial, position: usize, error: String) -> Option<Self> {
-        let step = material.live.workflow.steps.get(position)?;
-        let fails = step.on_error == OnError::Fail;
-        fails.then(|| Self { step: step.id.clone(), error })
-    }
-}
-
-/// Ends a run in whose plan no step is left, with a record of its own.
-pub(crate) fn apply(
-    ledger: &mut Ledger<'_>,
-    material: &Arc<RunMaterial>,
-    from: RunState,
-    event: RunEvent,
-    failure: Option<Failure>,
-) -> Result<()> {
-    let end = write(ledger, material, from, event, failure)?;
-    record(ledger, material, end)
-}
-
-/// Tells the logging stage that a run has ended without a step.
-fn record(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>, end: RunEnd) -> Result<()> {
+/// Records the end of a run with which no attempt has ended.
+pub(crate) fn record(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>, end: RunEnd) -> Result<()> {
     let record = OutcomeRecord {
         v: RECORD_VERSION,
         step: None,
@@ -60,24 +43,10 @@ fn record(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>, end: RunEnd) -> 
     enqueue(ledger, material, record)
 }
 
-/// Cancels a run: what has not started never will, and what is at work is told to stop. False if it has ended.
-pub(crate) fn cancel(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>) -> Result<bool> {
-    let run = material.id;
-    let Some(state) = runs::state(ledger.tx, run)?.filter(|state| !state.is_terminal()) else {
-        return Ok(false);
-    };
-    let dropped = jobs::drop_ready_of_run(ledger.tx, run)?;
-    ledger.ended(StageName::Action, dropped);
-    steps::cancel(ledger.tx, run, ledger.now)?;
-    apply(ledger, material, state, RunEvent::Cancel, None)?;
-    ledger.stop_handlers(run);
-    Ok(true)
-}
-
 /// Cancels a run that has not begun, and says why.
 pub(crate) fn refuse(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>, reason: String) -> Result<()> {
     steps::cancel(ledger.tx, material.id, ledger.now)?;
-    let end = write_because(ledger, material, RunState::Queued, RunEvent::Cancel, Some(reason))?;
+    let end = write_because(ledger, material, RunState::Queued, RunEvent::Cancel, Some(reason), None)?;
     record(ledger, material, end)
 }
 
@@ -89,13 +58,18 @@ pub(crate) fn write(
     event: RunEvent,
     failure: Option<Failure>,
 ) -> Result<RunEnd> {
+    let (event, values, lacking) = match outputs(ledger, material, event)? {
+        Ok(values) => (event, values, None),
+        Err(error) => (RunEvent::StepFailed, None, Some(error)),
+    };
     let failure = failure.filter(|_| event == RunEvent::StepFailed);
     let error = match &failure {
+        _ if lacking.is_some() => lacking,
         Some(Failure { step, error }) => Some(format!("step {step}: {error}")),
         None if event == RunEvent::TimeOut => Some("the run's time limit passed".to_owned()),
         None => None,
     };
-    let end = write_because(ledger, material, from, event, error)?;
+    let end = write_because(ledger, material, from, event, error, values)?;
     Ok(RunEnd { failed_step: failure.map(|failure| failure.step), ..end })
 }
 
@@ -106,11 +80,16 @@ fn write_because(
     from: RunState,
     event: RunEvent,
     error: Option<String>,
+    values: Option<Map<String, Value>>,
 ) -> Result<RunEnd> {
     let state = transition::run(from, event).map_err(|error| Error::internal(error.to_string()))?;
     let now = ledger.now;
     if !runs::end(ledger.tx, material.id, from, state, error.as_deref(), now)? {
         return Err(Error::internal(format!("{} is no longer {from}", material.id)));
+    }
+    if let Some((parent, row)) = material.parent {
+        let came = Came::End { run: material.id, state, error: error.clone(), outputs: values };
+        wake::wake(ledger, parent, row, Awaited::Run, came)?;
     }
     ledger.count(counter(state));
     ledger.change(|| Change::Run {
@@ -121,6 +100,37 @@ fn write_because(
     });
     groups::leave(ledger, material.id, &material.live)?;
     Ok(RunEnd { state, error, failed_step: None, at: now })
+}
+
+/// What a run has left behind, if anything, or why it has no value.
+type LeftBehind = std::result::Result<Option<Map<String, Value>>, String>;
+
+/// Writes what a run that succeeds leaves behind. A run whose outputs have no value fails.
+fn outputs(ledger: &Ledger<'_>, material: &RunMaterial, event: RunEvent) -> Result<LeftBehind> {
+    let outputs = &material.live.workflow.outputs;
+    if event != RunEvent::StepsSucceeded || outputs.is_empty() {
+        return Ok(Ok(None));
+    }
+    let run = material.run_value();
+    let context = Context {
+        event: &material.event,
+        inputs: &material.inputs,
+        steps: &material.steps,
+        vars: &material.vars,
+        tenant: &ledger.tenant.value,
+        workflow: &material.live.value,
+        run: &run,
+        ..Context::default()
+    };
+    match outputs.values(&context) {
+        Ok(values) => {
+            let values = Value::Object(values);
+            runs::set_outputs(ledger.tx, material.id, &values.to_string())?;
+            let Value::Object(values) = values else { return Ok(Ok(None)) };
+            Ok(Ok(Some(values)))
+        }
+        Err(error) => Ok(Err(format!("outputs: {error}"))),
+    }
 }
 
 /// Enqueues a record for the logging stage.

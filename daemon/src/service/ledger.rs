@@ -52,9 +52,11 @@ pub struct Ledger<'t> {
     service: Arc<Service>,
     handed: Vec<(Slot, HandedJob)>,
     due: Vec<(StageName, i64)>,
+    stopped: Vec<(RunId, Vec<u32>)>,
     changes: Vec<Change>,
     counters: Vec<Counter>,
     queued: [i64; StageName::ALL.len()],
+    event_waits: i64,
     followed: bool,
 }
 
@@ -71,9 +73,11 @@ impl<'t> Ledger<'t> {
             service,
             handed: Vec::new(),
             due: Vec::new(),
+            stopped: Vec::new(),
             changes: Vec::new(),
             counters: Vec::new(),
             queued: [0; StageName::ALL.len()],
+            event_waits: 0,
         }
     }
 
@@ -145,12 +149,6 @@ impl<'t> Ledger<'t> {
         self.service.store.get_blob_now(self.tenant.id, hash)
     }
 
-    /// Tells the handlers of a run to stop, once it is on disk that they shall.
-    pub fn stop_handlers(&self, run: RunId) {
-        let running = self.service.running.clone();
-        self.tx.on_commit(move || running.cancel(run));
-    }
-
     /// How long a lease of the stage holds beyond the handler's own time limit, in milliseconds.
     pub fn margin_ms(&self, stage: StageName) -> u64 {
         self.service.handover.lease_margin_ms(stage).unsigned_abs()
@@ -170,6 +168,18 @@ impl<'t> Ledger<'t> {
     /// A job on disk becomes due at this time; unix milliseconds.
     pub fn due_at(&mut self, stage: StageName, at: i64) {
         self.due.push((stage, at));
+    }
+
+    /// So many more steps wait for events.
+    pub fn event_waits(&mut self, more: i64) {
+        self.event_waits += more;
+    }
+
+    /// The handlers at work on these rows of a run are told to stop.
+    pub fn stop_handlers(&mut self, run: RunId, rows: Vec<u32>) {
+        if !rows.is_empty() {
+            self.stopped.push((run, rows));
+        }
     }
 
     /// Tells followers of the feed. The change is made only if there are any.
@@ -222,8 +232,25 @@ impl<'t> Ledger<'t> {
 
     /// Hands everything to the commit.
     pub fn seal(self) {
-        let Self { tx, tenant, now, service, handed, due, changes, counters, queued, .. } = self;
+        let Self {
+            tx,
+            tenant,
+            now,
+            service,
+            handed,
+            due,
+            stopped,
+            changes,
+            counters,
+            queued,
+            event_waits,
+            ..
+        } = self;
         tx.on_commit(move || {
+            // Before anything new is handed over, so that a handler that begins now is not meant.
+            for (run, rows) in stopped {
+                service.running.cancel(run, &rows);
+            }
             for (slot, job) in handed {
                 slot.fill(job);
             }
@@ -237,6 +264,9 @@ impl<'t> Ledger<'t> {
                 if more != 0 {
                     waiting.fetch_add(more, Ordering::Relaxed);
                 }
+            }
+            if event_waits != 0 {
+                tenant.tally.event_waits.fetch_add(event_waits, Ordering::Relaxed);
             }
             if !changes.is_empty() {
                 service.feed.publish(now, Some(tenant.id), changes);

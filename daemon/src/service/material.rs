@@ -14,21 +14,25 @@ use tenantry_protocol::state::{EventKind, RunState};
 
 use super::catalog::Live;
 use super::event::Event;
+use super::step_job::StepJob;
 use super::trigger_job::Turn;
 use crate::store::tenant::channels::Channel;
 use crate::store::tenant::gatherings::Gathering;
+use crate::store::tenant::waiters::Waiter;
 
 /// What comes with a job in memory.
 #[derive(Clone, Debug)]
 pub enum Material {
     /// For the trigger stage.
     Event(EventMaterial),
+    /// For the trigger stage: an event, and the steps that may wait for it.
+    Awaited(EventMaterial, Vec<Waiter>),
     /// For the trigger stage: it is the turn of a run that is there already, in the slot that its throttle gave it.
     Turn(Turn, Option<i64>, Arc<RunMaterial>),
     /// For the trigger stage: events that have waited for others.
     Gathered(Arc<GatheredMaterial>),
-    /// For the action stage: the run, and the step's position.
-    Step(Arc<RunMaterial>, usize),
+    /// For the action stage: the run, and what is asked for.
+    Step(Arc<RunMaterial>, StepJob),
     /// For the logging stage: the outcome, its run, and how the workflow's run before it ended (asked for only
     /// where a rule needs it).
     Record(Arc<OutcomeRecord>, Arc<RunMaterial>, Option<RunState>),
@@ -83,6 +87,12 @@ pub struct RunMaterial {
     pub steps: Arc<Value>,
     /// `vars`, if the workflow reads it.
     pub vars: Arc<Value>,
+    /// `failed`: the first step that has failed the run so far.
+    pub failed: Arc<Value>,
+    /// The run that started it and waits for it, and the row of the step.
+    pub parent: Option<(RunId, u32)>,
+    /// How many runs stand above it.
+    pub depth: u32,
 }
 
 impl RunMaterial {
@@ -103,9 +113,12 @@ impl RunMaterial {
         })
     }
 
-    /// When the run's own time limit passes; unix milliseconds.
+    /// When the run's own time limit passes; unix milliseconds. A run that may wait for something outside has only
+    /// the limit that its workflow sets.
     pub fn deadline(&self, default_ms: u64) -> i64 {
-        self.started_at.saturating_add_unsigned(self.live.workflow.timeout_ms.unwrap_or(default_ms))
+        let workflow = &self.live.workflow;
+        let limit = workflow.timeout_ms.or_else(|| (!workflow.may_wait()).then_some(default_ms));
+        limit.map_or(i64::MAX, |limit| self.started_at.saturating_add_unsigned(limit))
     }
 }
 

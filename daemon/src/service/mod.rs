@@ -6,6 +6,7 @@
 //! Go next to [`events`] for how work enters, to [`ledger`] for what a transaction tells the world, to
 //! [`handover`] for how jobs reach the stages.
 
+pub mod approvals;
 pub mod audit;
 pub mod authorized;
 pub mod catalog;
@@ -16,6 +17,7 @@ pub(crate) mod end_run;
 pub mod event;
 pub mod events;
 pub mod feed;
+pub(crate) mod flow;
 pub(crate) mod groups;
 pub mod handover;
 pub mod keys;
@@ -31,6 +33,7 @@ pub mod runs;
 pub mod secrets;
 pub mod sessions;
 pub mod stats;
+pub mod step_job;
 pub mod step_value;
 pub mod tenants;
 pub mod token_keys;

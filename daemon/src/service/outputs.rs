@@ -28,7 +28,8 @@ pub fn large_body(body: &Bytes) -> Option<Bytes> {
     (body.len() > events::INLINE_LIMIT).then(|| body.clone())
 }
 
-fn text(bytes: &[u8]) -> Result<String> {
+/// A stored output as text.
+pub(crate) fn text(bytes: &[u8]) -> Result<String> {
     let text = std::str::from_utf8(bytes).map_err(|error| Error::internal(format!("output: {error}")))?;
     Ok(text.to_owned())
 }

@@ -13,6 +13,7 @@ use super::directory::Tenant;
 use crate::error::Result;
 use crate::store::identity::sessions;
 use crate::store::tenant::jobs::{self, Depth};
+use crate::store::tenant::waiters;
 use crate::store::{Lane, PAGE_LIMIT};
 
 impl Service {
@@ -21,9 +22,11 @@ impl Service {
         let now = self.clock.now_ms();
         let write = self.store.tenant(tenant.id)?.write(Lane::Api, move |tx| {
             let recovered = jobs::recover(tx)?;
-            Ok((recovered, jobs::depths(tx)?, sessions::revoked(tx, now, PAGE_LIMIT)?))
+            let revoked = sessions::revoked(tx, now, PAGE_LIMIT)?;
+            Ok((recovered, jobs::depths(tx)?, revoked, waiters::count_events(tx)?))
         });
-        let (recovered, depths, revoked): (usize, Vec<Depth>, Vec<SessionId>) = write.await?;
+        let (recovered, depths, revoked, waits): (usize, Vec<Depth>, Vec<SessionId>, i64) = write.await?;
+        tenant.tally.event_waits.store(waits, Ordering::Relaxed);
         if recovered > 0 {
             tracing::info!(tenant = %tenant.id, recovered, "jobs were taken up again");
         }

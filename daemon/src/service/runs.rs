@@ -20,10 +20,12 @@ use self::view::{attempt_view, inputs_of, log_line, queued_view, run_view, stage
 use super::catalog::Live;
 use super::directory::Tenant;
 use super::events::{Arriving, DedupeKey, IDEMPOTENCY_TTL_MS, event_of, run_of};
+use super::flow::{self, stop};
 use super::material::RunMaterial;
 use super::{Authorized, Service, cursor, end_run, step_value, variables};
 use crate::error::{Error, Result};
 use crate::store::ReadTx;
+use crate::store::tenant::runs::Stop;
 use crate::store::tenant::{attempts, events, log_lines, runs, steps};
 
 /// How many log lines a page holds when nobody says so.
@@ -99,11 +101,11 @@ impl Service {
         let read = self.store.tenant(tenant.id)?.read(move |tx| {
             let Some(run) = runs::get(tx, id)? else { return Ok(None) };
             let origin = origin_of(tx, run.event_id)?;
-            Ok(Some((run, origin, steps::list(tx, id)?)))
+            Ok(Some((run, origin)))
         });
-        let Some((run, origin, mut rows)) = read.await? else { return self.accepted_run(tenant, id).await };
+        let Some((run, origin)) = read.await? else { return self.accepted_run(tenant, id).await };
         let live = self.catalog.revision(tenant.id, run.workflow_id, run.revision).await?;
-        self.fill_outputs(tenant.id, &mut rows).await?;
+        let rows = self.steps_of(tenant, &live, id).await?;
         let mut view = run_view(run, live.name.clone(), origin);
         view.stages = Some(stage_times(&view));
         view.steps = rows.iter().map(|row| step_view(&live, row, Vec::new())).collect();
@@ -178,19 +180,32 @@ impl Service {
         }
     }
 
-    /// Cancels a run: what has not started never will, and what is at work is told to stop.
+    /// The steps of a run, without the items.
+    async fn steps_of(&self, tenant: &Tenant, live: &Live, id: RunId) -> Result<Vec<steps::Step>> {
+        let count = u32::try_from(live.workflow.steps.len()).unwrap_or(u32::MAX);
+        let mut rows = self.store.tenant(tenant.id)?.read(move |tx| steps::list_first(tx, id, count)).await?;
+        self.fill_outputs(tenant.id, &mut rows).await?;
+        Ok(rows)
+    }
+
+    /// Cancels a run: what is at work is told to stop, and what has not started never will, except for the steps that
+    /// ask for it and those of `finally`. Cancelled again, it ends at once.
     pub async fn cancel_run(self: &Arc<Self>, by: &Authorized, id: &str) -> Result<RunView> {
         let tenant = by.require_tenant(Permission::RunCancel)?;
         let run = cursor::parse::<RunId>(id, "run")?;
         let material = self.material_of(tenant, run).await?.ok_or_else(|| Error::not_found("run", run))?;
         let context = by.context.clone();
         self.change(tenant, move |ledger| {
-            let state = runs::state(ledger.tx, run)?.ok_or_else(|| Error::not_found("run", run))?;
-            if state.is_terminal() {
+            let standing = runs::standing(ledger.tx, run)?.ok_or_else(|| Error::not_found("run", run))?;
+            if standing.state.is_terminal() {
+                let state = standing.state;
                 return Err(Error::new(ErrorCode::StateConflict, format!("{run} has {state} already")));
             }
-            end_run::cancel(ledger, &material)?;
-            ledger.audit_by(&context, "run.cancel", &run.to_string(), &json!({}))
+            let again = standing.stop.is_some();
+            if let (material, Some(end)) = stop::stop(ledger, &material, standing, Stop::Cancel)? {
+                end_run::record(ledger, &material, end)?;
+            }
+            ledger.audit_by(&context, "run.cancel", &run.to_string(), &json!({ "again": again }))
         })
         .await?;
         // Operators hold both permissions: whoever may cancel also sees what became of it.
@@ -199,19 +214,16 @@ impl Service {
 
     /// A run as its handlers know it, read from its rows; none if the run or its event is gone.
     pub async fn material_of(&self, tenant: &Tenant, id: RunId) -> Result<Option<Arc<RunMaterial>>> {
-        let read = self.store.tenant(tenant.id)?.read(move |tx| {
-            let Some(run) = runs::get(tx, id)? else { return Ok(None) };
-            Ok(Some((run, steps::list(tx, id)?)))
-        });
-        let Some((run, mut rows)) = read.await? else { return Ok(None) };
-        self.fill_outputs(tenant.id, &mut rows).await?;
+        let read = self.store.tenant(tenant.id)?.read(move |tx| runs::get(tx, id));
+        let Some(run) = read.await? else { return Ok(None) };
         let Some(event_id) = run.event_id else { return Ok(None) };
         let Some(event) = super::events::load(self, tenant.id, event_id).await? else { return Ok(None) };
         let live = self.catalog.revision(tenant.id, run.workflow_id, run.revision).await?;
+        let rows = self.steps_of(tenant, &live, id).await?;
         let asking = Arc::clone(&live);
         let vars = self.store.tenant(tenant.id)?.read(move |tx| variables::of(tx, &asking));
         let vars = if live.workflow.vars.is_empty() { Arc::default() } else { vars.await? };
-        Ok(Some(Arc::new(RunMaterial {
+        let material = Arc::new(RunMaterial {
             live,
             id,
             event_id,
@@ -224,7 +236,11 @@ impl Service {
             inputs: Arc::new(inputs_of(&run).map_or(Value::Null, Value::Object)),
             steps: Arc::new(step_value::ended(&rows)),
             vars,
-        })))
+            failed: flow::not_failed(),
+            parent: run.parent,
+            depth: run.depth,
+        });
+        Ok(Some(flow::with_steps(&material, &rows)))
     }
 }
 

@@ -21,6 +21,13 @@ pub fn of(step: &Step) -> Value {
     build(step.state, stored.unwrap_or(Value::Null), step.error.as_deref(), step.attempt, took)
 }
 
+/// `output` of what an action has left behind; null of nothing.
+pub fn output_of(stored: Option<&str>) -> Value {
+    let stored = stored.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let Some(Value::Object(mut fields)) = stored else { return Value::Null };
+    ["output", "body", "stdout"].iter().find_map(|field| fields.remove(*field)).unwrap_or_default()
+}
+
 fn build(
     state: StepState,
     stored: Value,
@@ -69,6 +76,7 @@ mod tests {
             (json!({"output": [1]}), json!([1])),
             (Value::Null, Value::Null),
         ] {
+            assert_eq!(output_of(Some(&stored.to_string())), output);
             let value = build(StepState::Succeeded, stored, None, 1, Some(3));
             assert_eq!(value["output"], output);
             for field in tenantry_workflow::context::STEP_FIELDS {

@@ -108,7 +108,7 @@ async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -
         return again(service, S::NAME, job, &error.to_string());
     }
     let (sink, drain) = if S::IS_LONG { LineSink::new() } else { LineSink::closed() };
-    let watch = service.running.watch(job.run.filter(|_| S::IS_LONG));
+    let watch = service.running.watch(job.run.zip(stage.row(&payload)));
     let context = JobContext {
         tenant,
         job: job.id,
@@ -138,7 +138,7 @@ async fn gather(
     job: &HandedJob,
 ) -> Result<Option<Material>> {
     match &job.material {
-        Some(material) if !load::is_incomplete(material) => Ok(Some(material.clone())),
+        Some(material) if !load::is_incomplete(tenant, material) => Ok(Some(material.clone())),
         _ => Box::pin(load::material(service, tenant, stage, job)).await,
     }
 }

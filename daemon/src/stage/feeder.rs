@@ -10,10 +10,10 @@ use futures_util::future::join_all;
 use tenantry_protocol::id::TenantId;
 use tenantry_protocol::state::{StageName, StepState, TenantState};
 
-use super::action::payload::StepJob;
 use crate::error::Result;
 use crate::service::Service;
 use crate::service::handover::HandedJob;
+use crate::service::step_job::StepJob;
 use crate::store::WriteTx;
 use crate::store::tenant::jobs::{self, Job};
 use crate::store::tenant::steps;
@@ -138,7 +138,9 @@ async fn claim(
 /// Steps whose next attempt is claimed go from `retrying` to `running`. Those that a crash cut off are running already.
 fn restart_steps(tx: &WriteTx<'_>, jobs: &[Job], now: i64) -> Result<()> {
     for job in jobs {
-        if let (Some(run), Ok(payload)) = (job.run_id, StepJob::decode(&job.payload)) {
+        if let (Some(run), Ok(payload)) = (job.run_id, StepJob::decode(&job.payload))
+            && !payload.stop
+        {
             steps::start(tx, run, payload.step, StepState::Retrying, now)?;
         }
     }

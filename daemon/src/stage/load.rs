@@ -5,12 +5,12 @@
 //! not dead.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tenantry_protocol::id::EventId;
-use tenantry_protocol::state::StageName;
+use tenantry_protocol::state::{EventKind, StageName};
 use tenantry_workflow::limits::MAX_BATCH_SIZE;
 
-use super::action::payload::StepJob;
 use crate::error::{Error, Result};
 use crate::service::Service;
 use crate::service::directory::Tenant;
@@ -20,12 +20,26 @@ use crate::service::material::{
     EventMaterial, GatheredMaterial, Material, NotificationMaterial, OutcomeRecord, RunMaterial,
 };
 use crate::service::notifications::NotificationJob;
+use crate::service::step_job::StepJob;
 use crate::service::trigger_job::TriggerJob;
-use crate::store::tenant::{channels, gatherings, notifications, runs};
+use crate::store::tenant::{channels, gatherings, notifications, runs, waiters};
 
-/// Whether something must be read even for a job that was handed over: how the run before it ended.
-pub fn is_incomplete(material: &Material) -> bool {
-    matches!(material, Material::Record(record, run, None) if asks(record, run))
+/// How many steps one event can wake.
+const WAITERS_LIMIT: u32 = 1_000;
+
+/// Whether something must be read even for a job that was handed over: how the run before it ended, or which steps
+/// wait for the event.
+pub fn is_incomplete(tenant: &Tenant, material: &Material) -> bool {
+    match material {
+        Material::Record(record, run, None) => asks(record, run),
+        Material::Event(event) => may_be_awaited(tenant, event),
+        _ => false,
+    }
+}
+
+/// Read after the event has been committed: a step that waits since before is found.
+fn may_be_awaited(tenant: &Tenant, event: &EventMaterial) -> bool {
+    event.event.kind == EventKind::Emitted && tenant.tally.event_waits.load(Ordering::Relaxed) > 0
 }
 
 fn asks(record: &OutcomeRecord, run: &RunMaterial) -> bool {
@@ -49,6 +63,12 @@ pub async fn material(
     match material {
         Some(Material::Record(record, run, None)) if asks(&record, &run) => {
             with_previous(service, tenant, record, run).await.map(Some)
+        }
+        Some(Material::Event(event)) if may_be_awaited(tenant, &event) => {
+            let name = event.event.source.clone();
+            let read =
+                service.store.tenant(tenant.id)?.read(move |tx| waiters::of_event(tx, &name, WAITERS_LIMIT));
+            Ok(Some(Material::Awaited(event, read.await?)))
         }
         other => Ok(other),
     }
@@ -111,9 +131,8 @@ async fn run_of(service: &Service, tenant: &Tenant, job: &HandedJob) -> Result<O
 
 async fn step(service: &Service, tenant: &Tenant, job: &HandedJob) -> Result<Option<Material>> {
     let payload = StepJob::decode(&job.payload)?;
-    let position = usize::try_from(payload.step).unwrap_or(usize::MAX);
     let run = run_of(service, tenant, job).await?;
-    Ok(run.map(|run| Material::Step(run, position)))
+    Ok(run.map(|run| Material::Step(run, payload)))
 }
 
 async fn record(service: &Service, tenant: &Tenant, job: &HandedJob) -> Result<Option<Material>> {

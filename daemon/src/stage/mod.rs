@@ -55,7 +55,7 @@ pub trait Stage: Send + Sync + 'static {
     /// Which one.
     const NAME: StageName;
 
-    /// Whether its handlers write log lines and can be cancelled with their run.
+    /// Whether its handlers write log lines and can be cancelled with their run; see [`Stage::row`].
     const IS_LONG: bool = false;
 
     /// What a handler is given.
@@ -63,6 +63,11 @@ pub trait Stage: Send + Sync + 'static {
 
     /// The payload out of what was gathered; none if it belongs to another stage.
     fn payload(&self, material: Material) -> Option<Self::Payload>;
+
+    /// The row of its run that a payload is about, for a stage whose handlers can be cancelled with their run.
+    fn row(&self, _: &Self::Payload) -> Option<u32> {
+        None
+    }
 
     /// How long a handler may take. The handler keeps to it by itself where it has something to say about it;
     /// the driver cuts it off a little later.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use serde_json::Value;
 use tenantry_protocol::id::{EventId, RunId};
 use tenantry_workflow::pace::Keys;
-use tenantry_workflow::plan::Plan;
+use tenantry_workflow::plan::{Plan, Slot};
 
 use crate::service::catalog::Live;
 use crate::service::event::Event;
 use crate::service::material::{EventMaterial, Line, NotificationMaterial, OutcomeRecord, RunMaterial};
 use crate::service::notifications::Notice;
+use crate::service::step_job::{Came, StepJob};
 use crate::store::tenant::gatherings::Gathering;
+use crate::store::tenant::waiters::Awaited;
 
 /// What a handler decided.
 #[derive(Debug)]
@@ -32,6 +34,17 @@ pub enum Outcome {
         /// Not before this time; unix milliseconds.
         until: i64,
     },
+    /// Put the job aside with what it must know when it is claimed again, without counting an attempt.
+    Park {
+        /// Not before this time; unix milliseconds. Whoever brings what is waited for makes it earlier.
+        until: i64,
+        /// What the job says from now on.
+        job: StepJob,
+        /// What the step waits for, if it is more than a time.
+        waiter: Option<NewWaiter>,
+        /// What happens with it.
+        effects: Vec<Effect>,
+    },
     /// The job becomes a dead letter: only a person can say what to do.
     Reject {
         /// Why.
@@ -46,7 +59,7 @@ impl Outcome {
     pub(super) fn add_lines(&mut self, lines: Vec<Line>) {
         let effects = match self {
             Self::Done(effects) | Self::Retry { effects, .. } | Self::Reject { effects, .. } => effects,
-            Self::Snooze { .. } => return,
+            Self::Snooze { .. } | Self::Park { .. } => return,
         };
         for effect in effects {
             if let Effect::EndAttempt(end) = effect {
@@ -64,14 +77,20 @@ pub enum Effect {
     StartRun(Box<StartRun>),
     /// A run that is there already begins, if it may.
     BeginRun(Box<BeginRun>),
-    /// A run is cancelled: another one takes its place.
-    CancelRun(Arc<RunMaterial>),
     /// An event waits for others.
     Gather(Box<Gather>),
     /// Gathered events start a run, or are dropped.
     StartGathered(Box<StartGathered>),
     /// Gathered events cannot start a run as it is; the next events do not join them.
     CloseGathered(EventId),
+    /// A step starts a run.
+    StartChild(Box<StartChild>),
+    /// A run is to be stopped: its starter does not wait for it any more.
+    StopRun(RunId),
+    /// A run is cancelled: another one takes its place, or its starter was.
+    Stop(Arc<RunMaterial>),
+    /// Something that a step waits for has come.
+    Wake(Box<Wake>),
     /// An attempt of a step ended; the run goes on from there.
     EndAttempt(Box<EndAttempt>),
     /// A step emitted an event.
@@ -101,6 +120,10 @@ pub struct StartRun {
     pub plan: Plan,
     /// The texts of its group and its throttle.
     pub keys: Keys,
+    /// The step that waits for its end.
+    pub parent: Option<Parent>,
+    /// How many runs stand above it.
+    pub depth: u32,
 }
 
 /// A run to begin that is there already: it has waited, or it repeats another one.
@@ -140,13 +163,53 @@ pub struct StartGathered {
     pub start: Option<StartRun>,
 }
 
+/// The step that has started a run and waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// Its run.
+    pub run: RunId,
+    /// Its row.
+    pub row: u32,
+}
+
+/// A run that a step starts; its event is recorded with it.
+#[derive(Debug)]
+pub struct StartChild {
+    /// The run.
+    pub start: StartRun,
+}
+
+/// What a step waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWaiter {
+    /// The kind.
+    pub kind: Awaited,
+    /// Of an event: its name, or the beginning of its name and `*`.
+    pub name: Option<String>,
+    /// JSON, depending on the kind.
+    pub detail: String,
+}
+
+/// A step to wake.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wake {
+    /// Its run.
+    pub run: RunId,
+    /// Its row.
+    pub row: u32,
+    /// What it waits for.
+    pub kind: Awaited,
+    /// What has come.
+    pub came: Came,
+}
+
 /// The end of one attempt.
 #[derive(Debug)]
 pub struct EndAttempt {
     /// The run as the handler knew it.
     pub material: Arc<RunMaterial>,
-    /// The step's position.
-    pub step: usize,
+    /// The step, or the item of a step.
+    pub slot: Slot,
     /// Counted from 1.
     pub attempt: u32,
     /// How it ended.

@@ -17,7 +17,7 @@ use crate::refused;
 /// A value for every parameter of a path but the tenant: well-formed, and naming nothing that exists.
 fn parameter(name: &str) -> &'static str {
     match name {
-        "{workflow}" | "{channel}" => "absent",
+        "{workflow}" | "{channel}" | "{step}" => "absent",
         "{secret}" | "{var}" => "ABSENT",
         "{stage}" => "action",
         "{revision}" => "1",
@@ -57,7 +57,9 @@ fn body(operation: Operation) -> Option<Value> {
         | Operation::RunReplay
         | Operation::RunCancelMany
         | Operation::RunRetryMany
-        | Operation::RunReplayMany => Some(json!({})),
+        | Operation::RunReplayMany
+        | Operation::StepApprove
+        | Operation::StepReject => Some(json!({})),
         _ => None,
     }
 }

@@ -8,6 +8,7 @@ mod auth;
 mod bad_disk;
 mod bad_input;
 mod cli;
+mod flow;
 mod lifecycle;
 mod pace;
 mod quarantine;
@@ -16,6 +17,7 @@ mod refusals;
 mod repeat;
 mod stages;
 mod tenancy;
+mod waiting;
 mod workbench;
 
 use tenantry_protocol::client::ClientError;

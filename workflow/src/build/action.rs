@@ -21,11 +21,13 @@ impl Build<'_, '_> {
         let run = node.get("run").map(|run| self.run(index, node, run, defaults));
         let jq = node.get("jq").map(|jq| self.jq(index, node, jq));
         let emit = node.get("emit").map(|emit| self.emit(index, emit));
+        // Groups, waits and the like are in a room of their own.
         http.flatten()
             .map(|http| Action::Http(Box::new(http)))
             .or(run.flatten().map(Action::Run))
             .or(jq.flatten().map(Action::Jq))
             .or(emit.flatten().map(Action::Emit))
+            .or_else(|| self.flow(index, node))
     }
 
     fn http(&mut self, index: usize, node: &Node) -> Option<HttpAction> {

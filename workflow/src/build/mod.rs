@@ -5,7 +5,9 @@
 //! throws it away.
 
 mod action;
+mod flow;
 mod input;
+mod layout;
 mod needs;
 mod notify;
 mod pace;
@@ -15,9 +17,9 @@ mod step;
 mod text;
 mod trigger;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::definition::{EventTrigger, Workflow};
+use crate::definition::{EventTrigger, Outputs, Workflow};
 use crate::findings::Findings;
 use crate::limits::MAX_TITLE_CHARS;
 use crate::source::Node;
@@ -29,6 +31,8 @@ struct Build<'b, 's> {
     /// The names of the inputs, if the workflow can be started by hand.
     inputs: Option<Vec<String>>,
     graph: Graph,
+    /// By group, the steps directly in it, list by list.
+    lists: HashMap<usize, Vec<Vec<usize>>>,
     /// The events that start the workflow.
     event_patterns: Vec<EventTrigger>,
     /// How many expressions were compiled.
@@ -39,15 +43,25 @@ struct Build<'b, 's> {
 
 /// Builds a workflow. `None` if a part is missing without which there is none.
 pub(crate) fn workflow(root: &Node, findings: &mut Findings<'_>) -> Option<Workflow> {
-    let steps = root.get("steps").map(Node::items).unwrap_or_default();
     let manual = root.get("on").and_then(|on| on.get("manual"));
     let inputs = manual.map(|manual| {
         let inputs = manual.get("inputs").map(Node::fields).unwrap_or_default();
         inputs.iter().map(|(name, _)| name.text.to_string()).collect()
     });
-    let graph = needs::graph(steps, findings);
-    let mut build =
-        Build { findings, inputs, graph, event_patterns: Vec::new(), expressions: 0, vars: BTreeSet::new() };
+    let layout = layout::layout(root, findings);
+    let graph = needs::graph(&layout, findings);
+    let groups =
+        (0..layout.places.len()).filter(|index| graph.children.get(*index).is_some_and(|c| !c.is_empty()));
+    let lists = groups.map(|group| (group, layout.lists_in(group))).collect();
+    let mut build = Build {
+        findings,
+        inputs,
+        graph,
+        lists,
+        event_patterns: Vec::new(),
+        expressions: 0,
+        vars: BTreeSet::new(),
+    };
     let name = build.name(root, "name");
     let description = build.title(root, "description", usize::MAX);
     let triggers = build.triggers(root.get("on"));
@@ -56,9 +70,10 @@ pub(crate) fn workflow(root: &Node, findings: &mut Findings<'_>) -> Option<Workf
     let timeout_ms = build.duration(root, "timeout");
     let pace = build.pace(root);
     let retention = build.retention(root.get("retention"));
-    let steps = build.steps(root, steps);
+    let steps = build.steps(root, &layout);
+    let outputs = Outputs(build.outputs(root.get("outputs")));
     let notify = build.notify(root.get("notify"));
-    let sequential = build.graph.sequential;
+    let sequential = layout.lists.first().is_some_and(|list| list.sequential);
     let vars = std::mem::take(&mut build.vars).into_iter().collect();
     Some(Workflow {
         name: name?,
@@ -67,6 +82,7 @@ pub(crate) fn workflow(root: &Node, findings: &mut Findings<'_>) -> Option<Workf
         condition,
         timeout_ms,
         steps,
+        outputs,
         notify,
         sequential,
         pace,

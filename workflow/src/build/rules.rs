@@ -17,7 +17,7 @@ pub(crate) struct Rules {
     pub(crate) status: bool,
 }
 
-use Root::{Event, Inputs, Run, Steps, Tenant, Vars, Workflow};
+use Root::{Event, Failed, Inputs, Item, Run, Steps, Tenant, Vars, Workflow};
 
 /// What may stand inside of a script: values that are made by the daemon and hold no shell characters.
 const SCRIPT_FIELDS: &[(Root, &[&str])] = &[
@@ -26,7 +26,9 @@ const SCRIPT_FIELDS: &[(Root, &[&str])] = &[
     (Run, &["id", "attempt", "created_at", "started_at", "idempotency_key"]),
 ];
 
-const ALL: &[Root] = &[Event, Inputs, Steps, Vars, Tenant, Workflow, Run];
+const ALL: &[Root] = &[Event, Inputs, Steps, Vars, Tenant, Workflow, Run, Failed];
+/// What an action reads: `item` too, if its step has a `foreach`.
+const ACTION: &[Root] = &[Event, Inputs, Steps, Vars, Tenant, Workflow, Run, Failed, Item];
 
 pub(crate) const EVENT_CONDITION: Rules = Rules {
     what: "the workflow's `if`",
@@ -45,19 +47,38 @@ pub(crate) const DEDUPE: Rules =
     Rules { what: "`dedupe.key`", roots: &[Event], secrets: false, status: false };
 pub(crate) const STEP_CONDITION: Rules =
     Rules { what: "a step's `if`", roots: ALL, secrets: false, status: true };
-pub(crate) const HTTP: Rules = Rules { what: "`http`", roots: ALL, secrets: true, status: false };
-pub(crate) const ENV: Rules = Rules { what: "`env`", roots: ALL, secrets: true, status: false };
+pub(crate) const HTTP: Rules = Rules { what: "`http`", roots: ACTION, secrets: true, status: false };
+pub(crate) const ENV: Rules = Rules { what: "`env`", roots: ACTION, secrets: true, status: false };
 pub(crate) const WORKFLOW_ENV: Rules = Rules {
     what: "the workflow's `env`",
     roots: &[Event, Inputs, Vars, Tenant, Workflow, Run],
     secrets: true,
     status: false,
 };
-pub(crate) const STDIN: Rules = Rules { what: "`stdin`", roots: ALL, secrets: true, status: false };
+pub(crate) const STDIN: Rules = Rules { what: "`stdin`", roots: ACTION, secrets: true, status: false };
 pub(crate) const SCRIPT: Rules =
     Rules { what: "`run`", roots: &[Tenant, Workflow, Run], secrets: false, status: false };
-pub(crate) const JQ_INPUT: Rules = Rules { what: "`input`", roots: ALL, secrets: false, status: false };
-pub(crate) const EMIT: Rules = Rules { what: "`emit.data`", roots: ALL, secrets: false, status: false };
+pub(crate) const JQ_INPUT: Rules = Rules { what: "`input`", roots: ACTION, secrets: false, status: false };
+pub(crate) const EMIT: Rules = Rules { what: "`emit.data`", roots: ACTION, secrets: false, status: false };
+pub(crate) const WITH: Rules =
+    Rules { what: "`workflow.with`", roots: ACTION, secrets: false, status: false };
+pub(crate) const FOREACH: Rules = Rules { what: "`foreach`", roots: ALL, secrets: false, status: false };
+pub(crate) const SWITCH: Rules = Rules { what: "`switch`", roots: ALL, secrets: false, status: true };
+pub(crate) const WAIT: Rules = Rules { what: "`wait`", roots: ALL, secrets: false, status: false };
+/// `event` is the one that came.
+pub(crate) const WAIT_CONDITION: Rules = Rules {
+    what: "the `if` of `wait`",
+    roots: &[Event, Inputs, Steps, Tenant, Workflow, Run],
+    secrets: false,
+    status: false,
+};
+pub(crate) const APPROVE: Rules = Rules { what: "`approve`", roots: ALL, secrets: false, status: false };
+pub(crate) const OUTPUTS: Rules = Rules {
+    what: "`outputs`",
+    roots: &[Event, Inputs, Steps, Tenant, Workflow, Run],
+    secrets: false,
+    status: false,
+};
 pub(crate) const NOTIFY: Rules = Rules { what: "`notify`", roots: ALL, secrets: false, status: false };
 
 /// Whether the value behind a path cannot become shell code. A field that does not exist is reported
@@ -115,12 +136,23 @@ impl Build<'_, '_> {
             self.findings.error("unknown-name", at, message, Some(help));
             return;
         }
+        if root == Item && step.is_none_or(|step| self.graph.has_items.get(step) != Some(&true)) {
+            let message = "`item` has a meaning only in the action of a step with `foreach`";
+            self.findings.error("unknown-name", at, message, None);
+            return;
+        }
         match root {
             Root::Steps => self.check_step(path, step, at),
             Root::Inputs => self.check_input(path, at),
             Root::Vars => self.check_variable(path, at),
             _ => {
-                if let (Some(fields), Some(segment)) = (root.fields(), path.segments().first()) {
+                // Only there is the run's own event beside the one that came.
+                let own_event = rules.what == WAIT_CONDITION.what
+                    && root == Run
+                    && matches!(path.segments().first(), Some(Segment::Key(field)) if &**field == "event");
+                if let (Some(fields), Some(segment), false) =
+                    (root.fields(), path.segments().first(), own_event)
+                {
                     self.check_field(root.as_str(), segment, fields, at.clone());
                 }
                 self.check_header(path.segments(), at);
@@ -185,11 +217,12 @@ impl Build<'_, '_> {
         if let Some(reader) = step.filter(|reader| !self.graph.comes_before(index, *reader)) {
             let (message, help) = if index == reader {
                 (format!("step `{id}` reads itself"), None)
-            } else if self.graph.sequential {
+            } else if self.graph.in_order.get(reader) == Some(&true) {
                 (format!("step `{id}` comes later"), Some("read only steps above".to_owned()))
             } else {
                 let message = format!("step `{id}` may not have ended when this is read");
-                (message, Some(format!("add it: `needs: [{id}]`")))
+                let sibling = self.graph.parents.get(index) == self.graph.parents.get(reader);
+                (message, sibling.then(|| format!("add it: `needs: [{id}]`")))
             };
             self.findings.error("step-order", at, message, help);
             return;

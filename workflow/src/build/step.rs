@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::build::Build;
+use crate::build::layout::{Layout, Place};
 use crate::build::rules::{STEP_CONDITION, WORKFLOW_ENV};
 use crate::definition::{Action, HttpBody, OnError, Step};
 use crate::expression::Template;
-use crate::language::structure::whole;
-use crate::limits::{MAX_STEP_TIMEOUT_MS, MAX_TITLE_CHARS};
+use crate::language::structure::{is_true, whole};
+use crate::limits::{MAX_DURATION_MS, MAX_STEP_TIMEOUT_MS, MAX_TITLE_CHARS};
 use crate::retry::{Backoff, RetryOn, RetryPolicy};
-use crate::source::{Kind, Node, Scalar};
+use crate::source::Node;
 
 /// What holds for steps that say nothing themselves.
 pub(super) struct Defaults {
@@ -19,23 +20,39 @@ pub(super) struct Defaults {
 }
 
 impl Build<'_, '_> {
-    pub(super) fn steps(&mut self, root: &Node, steps: &[Node]) -> Vec<Step> {
+    pub(super) fn steps(&mut self, root: &Node, layout: &Layout<'_>) -> Vec<Step> {
         let defaults = root.get("defaults");
-        let env = self.environment(root.get("env"), &WORKFLOW_ENV, None);
+        let env = self.workflow_env(root);
         let defaults = Defaults {
             retry: defaults.and_then(|node| node.get("retry")).map(|node| self.retry(node)),
             timeout_ms: defaults.and_then(|node| self.step_timeout(node)),
             env,
         };
         // A step that cannot be built leaves a gap in the indices; there is a finding then, and no workflow.
-        steps.iter().enumerate().filter_map(|(index, node)| self.step(index, node, &defaults)).collect()
+        let places = layout.places.iter().enumerate();
+        places.filter_map(|(index, place)| self.step(index, place, &defaults)).collect()
     }
 
-    fn step(&mut self, index: usize, node: &Node, defaults: &Defaults) -> Option<Step> {
+    /// The environment of every `run` step: `env` at the top, and `defaults.env`, which says the same.
+    fn workflow_env(&mut self, root: &Node) -> Vec<(String, Arc<Template>)> {
+        let defaults = root.get("defaults").and_then(|defaults| defaults.get("env"));
+        let mut env = self.environment(root.get("env"), &WORKFLOW_ENV, None);
+        for (key, _) in defaults.map(Node::fields).unwrap_or_default() {
+            if env.iter().any(|(name, _)| **name == *key.text) {
+                let message = format!("`{}` is in the workflow's `env` too", key.text);
+                self.findings.error("duplicate-key", key.span.clone(), message, None);
+            }
+        }
+        env.extend(self.environment(defaults, &WORKFLOW_ENV, None));
+        env
+    }
+
+    fn step(&mut self, index: usize, place: &Place<'_>, defaults: &Defaults) -> Option<Step> {
+        let node = place.node;
         let name = self.title(node, "name", MAX_TITLE_CHARS);
         let condition = node.get("if").and_then(|node| self.condition(node, &STEP_CONDITION, Some(index)));
         let action = self.action(index, node, defaults);
-        let timeout_ms = self.step_timeout(node).or(defaults.timeout_ms);
+        let foreach = self.foreach(index, node);
         let at_most_once = is_true(node.get("at-most-once"));
         let own_retry = node.get("retry").map(|retry| self.retry(retry));
         if let (true, Some(retry), Some(at)) = (at_most_once, &own_retry, node.key_span("retry"))
@@ -44,10 +61,14 @@ impl Build<'_, '_> {
             let message = "a step that is at-most-once cannot be tried again";
             self.findings.error("conflicting-keys", at, message, None);
         }
-        let retry = match own_retry.or_else(|| defaults.retry.clone()) {
+        // What a group or a person decides is not tried again, and has its own time limits.
+        let inherits =
+            !action.as_ref().map(Action::kind).is_some_and(|kind| kind.is_waiting() || kind.is_group());
+        let retry = match own_retry.or_else(|| defaults.retry.clone().filter(|_| inherits)) {
             Some(retry) if !at_most_once => retry,
             _ => RetryPolicy::none(),
         };
+        let timeout_ms = self.step_timeout(node).or(defaults.timeout_ms.filter(|_| inherits));
         let on_error = match node.get("on-error").and_then(Node::text) {
             Some("continue") => OnError::Continue,
             _ => OnError::Fail,
@@ -57,7 +78,11 @@ impl Build<'_, '_> {
             id: self.graph.ids.get(index)?.clone(),
             name,
             index,
+            parent: place.parent,
+            finally: place.finally,
+            sequential: *self.graph.in_order.get(index)?,
             needs: self.graph.needs.get(index)?.clone(),
+            foreach,
             condition,
             action,
             retry,
@@ -73,7 +98,9 @@ impl Build<'_, '_> {
 
     fn step_timeout(&mut self, node: &Node) -> Option<u64> {
         let ms = self.duration(node, "timeout")?;
-        if ms > MAX_STEP_TIMEOUT_MS {
+        // Another run may take as long as it takes.
+        let most = if node.get("workflow").is_some() { MAX_DURATION_MS } else { MAX_STEP_TIMEOUT_MS };
+        if ms > most {
             let at = node.get("timeout").map(|node| node.span.clone()).unwrap_or_default();
             self.findings.error("bad-duration", at, "the time limit of a step is at most one day", None);
         }
@@ -118,10 +145,6 @@ impl Build<'_, '_> {
     }
 }
 
-fn is_true(node: Option<&Node>) -> bool {
-    node.is_some_and(|node| matches!(node.kind, Kind::Scalar { value: Scalar::Bool(true), .. }))
-}
-
 /// The names of the secrets that an action reads, sorted, each once.
 fn secrets_of(action: &Action) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -150,7 +173,7 @@ fn secrets_of(action: &Action) -> Vec<String> {
             run.env.iter().for_each(|(_, template)| add(template));
             run.stdin.iter().for_each(&mut add);
         }
-        Action::Jq(_) | Action::Emit(_) => {}
+        _ => {}
     }
     names.sort_unstable();
     names.dedup();

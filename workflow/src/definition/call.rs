@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::definition::flow::{ApproveCall, WaitCall, WorkflowCall};
+
 /// One action, ready to be executed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -17,6 +19,12 @@ pub enum Call {
     Jq(JqCall),
     /// An event for the trigger stage.
     Emit(EmitCall),
+    /// Something to wait for.
+    Wait(WaitCall),
+    /// A person to ask.
+    Approve(ApproveCall),
+    /// Another workflow to run.
+    Workflow(WorkflowCall),
 }
 
 /// An HTTP request.

@@ -201,6 +201,8 @@ fn whole(context: &Context<'_>) -> Value {
         "tenant": context.tenant,
         "workflow": context.workflow,
         "run": context.run,
+        "item": context.item,
+        "failed": context.failed,
     })
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::definition::flow::{self, ApproveAction, Foreach, SwitchAction, WaitAction, WorkflowAction};
 use crate::definition::{Call, StatusRange};
 use crate::expression::{Expression, ExpressionError, Scope, Template, ValueTemplate};
+use crate::limits::MAX_DURATION_MS;
 use crate::retry::RetryPolicy;
 use crate::{context::Context, definition::render};
 
@@ -16,8 +18,17 @@ pub struct Step {
     pub name: Option<String>,
     /// Its place in [`crate::Workflow::steps`].
     pub index: usize,
-    /// The steps that must have ended before it, by index.
+    /// The group that it stands in: a `parallel` or a `switch`, by index.
+    pub parent: Option<usize>,
+    /// Whether it belongs to `finally`: it waits for every step that does not.
+    pub finally: bool,
+    /// It stands in a list of which no step says `needs`, so the steps run one after the other: its predecessor is in
+    /// [`Step::needs`], but does not hold it up when it is skipped.
+    pub sequential: bool,
+    /// The steps of the same list that must have ended before it, by index.
     pub needs: Vec<usize>,
+    /// Whether its action is done once for every item of a list.
+    pub foreach: Option<Foreach>,
     /// Whether it runs; see [`crate::plan`] for what holds without one.
     pub condition: Option<Expression>,
     /// What it does.
@@ -55,6 +66,33 @@ pub enum Action {
     Jq(JqAction),
     /// Emits an event.
     Emit(EmitAction),
+    /// Waits for a moment or an event.
+    Wait(WaitAction),
+    /// Asks a person.
+    Approve(ApproveAction),
+    /// Runs another workflow.
+    Workflow(WorkflowAction),
+    /// A group: steps at the same time, by index.
+    Parallel(Vec<usize>),
+    /// A group: one of several lists of steps.
+    Switch(SwitchAction),
+}
+
+impl Action {
+    /// Its kind.
+    pub const fn kind(&self) -> ActionKind {
+        match self {
+            Self::Http(_) => ActionKind::Http,
+            Self::Run(_) => ActionKind::Run,
+            Self::Jq(_) => ActionKind::Jq,
+            Self::Emit(_) => ActionKind::Emit,
+            Self::Wait(_) => ActionKind::Wait,
+            Self::Approve(_) => ActionKind::Approve,
+            Self::Workflow(_) => ActionKind::Workflow,
+            Self::Parallel(_) => ActionKind::Parallel,
+            Self::Switch(_) => ActionKind::Switch,
+        }
+    }
 }
 
 /// The kind of an action.
@@ -68,11 +106,34 @@ pub enum ActionKind {
     Jq,
     /// `emit`
     Emit,
+    /// `wait`
+    Wait,
+    /// `approve`
+    Approve,
+    /// `workflow`
+    Workflow,
+    /// `parallel`
+    Parallel,
+    /// `switch`
+    Switch,
 }
+
+/// How long deciding about a wait, an approval or a sub-workflow may take, in milliseconds.
+const DECISION_LIMIT_MS: u64 = 10_000;
 
 impl ActionKind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Http, Self::Run, Self::Jq, Self::Emit];
+    pub const ALL: &'static [Self] = &[
+        Self::Http,
+        Self::Run,
+        Self::Jq,
+        Self::Emit,
+        Self::Wait,
+        Self::Approve,
+        Self::Workflow,
+        Self::Parallel,
+        Self::Switch,
+    ];
 
     /// The key of the language.
     pub const fn as_str(self) -> &'static str {
@@ -81,7 +142,22 @@ impl ActionKind {
             Self::Run => "run",
             Self::Jq => "jq",
             Self::Emit => "emit",
+            Self::Wait => "wait",
+            Self::Approve => "approve",
+            Self::Workflow => "workflow",
+            Self::Parallel => "parallel",
+            Self::Switch => "switch",
         }
+    }
+
+    /// Whether it is a group: it has no job, it begins and ends with its children.
+    pub const fn is_group(self) -> bool {
+        matches!(self, Self::Parallel | Self::Switch)
+    }
+
+    /// Whether its job is put aside until something comes.
+    pub const fn is_waiting(self) -> bool {
+        matches!(self, Self::Wait | Self::Approve | Self::Workflow)
     }
 
     /// How long an attempt may take where nothing is said, in milliseconds.
@@ -90,6 +166,7 @@ impl ActionKind {
             Self::Http => 30_000,
             Self::Run => 600_000,
             Self::Jq | Self::Emit => 10_000,
+            Self::Wait | Self::Approve | Self::Workflow | Self::Parallel | Self::Switch => MAX_DURATION_MS,
         }
     }
 }
@@ -154,11 +231,23 @@ impl EmitAction {
 impl Step {
     /// The kind of its action.
     pub const fn kind(&self) -> ActionKind {
-        match self.action {
-            Action::Http(_) => ActionKind::Http,
-            Action::Run(_) => ActionKind::Run,
-            Action::Jq(_) => ActionKind::Jq,
-            Action::Emit(_) => ActionKind::Emit,
+        self.action.kind()
+    }
+
+    /// How long the handler of one attempt may take, in milliseconds. What a step waits for takes no handler.
+    pub const fn handler_limit_ms(&self) -> u64 {
+        if self.kind().is_waiting() { DECISION_LIMIT_MS } else { self.timeout_ms }
+    }
+
+    /// The steps directly in it, if it is a group.
+    pub fn children(&self) -> Vec<usize> {
+        match &self.action {
+            Action::Parallel(children) => children.clone(),
+            Action::Switch(switch) => {
+                let lists = switch.cases.iter().map(|(_, steps)| steps).chain([&switch.default]);
+                lists.flatten().copied().collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -175,6 +264,12 @@ impl Step {
             Action::Run(action) => render::run(action, &scope).map(Call::Run),
             Action::Jq(action) => render::jq(action, &scope).map(Call::Jq),
             Action::Emit(action) => render::emit(action, &scope).map(Call::Emit),
+            Action::Wait(action) => flow::wait(action, &scope).map(Call::Wait),
+            Action::Approve(action) => flow::approve(action, &scope).map(Call::Approve),
+            Action::Workflow(action) => flow::workflow(action, &scope).map(Call::Workflow),
+            Action::Parallel(_) | Action::Switch(_) => {
+                Err(ExpressionError::plain("a group of steps has nothing to do itself"))
+            }
         };
         call.map_err(|error| error.in_step(&self.id))
     }

@@ -169,19 +169,29 @@ fn follow<'a>(mut value: &'a Value, segments: &[Segment]) -> Option<&'a Value> {
 }
 
 fn status_holds(status: Status, scope: &Scope<'_>) -> bool {
-    let Some(progress) = &scope.progress else {
+    let Some(Progress { workflow, states, step }) = scope.progress else {
         return matches!(status, Status::Success | Status::Always);
     };
-    let any = |wanted: fn(&Workflow, usize, StepState) -> bool| {
-        progress.workflow.before(progress.step).into_iter().any(|index| {
-            progress.states.get(index).is_some_and(|state| wanted(progress.workflow, index, *state))
-        })
+    let any = |wanted: &dyn Fn(usize, StepState) -> bool| {
+        workflow
+            .before(step)
+            .into_iter()
+            .any(|index| states.get(index).is_some_and(|state| wanted(index, *state)))
     };
+    // What failed inside of a group that has ended is the group's failure, if it is one.
+    let in_sight = |index: usize| {
+        let parent = workflow.steps.get(index).and_then(|step| step.parent);
+        parent.is_none_or(|parent| workflow.ancestors(step).any(|group| group.index == parent))
+    };
+    let failed = |index: usize, state: StepState| workflow.has_failed(index, state) && in_sight(index);
     match status {
         Status::Always => true,
-        Status::Success => may_follow(progress.workflow, progress.step, progress.states),
-        Status::Failure => any(Workflow::fails_run),
-        Status::Cancelled => any(|_, _, state| state == StepState::Cancelled),
+        Status::Success if workflow.steps.get(step).is_some_and(|step| step.finally) => {
+            !any(&|index, state| failed(index, state) || state == StepState::Cancelled)
+        }
+        Status::Success => may_follow(workflow, step, states),
+        Status::Failure => any(&failed),
+        Status::Cancelled => any(&|_, state| state == StepState::Cancelled),
     }
 }
 

@@ -1,7 +1,10 @@
 //! The table itself.
 
+use super::waiting::{APPROVE, SUBWORKFLOW, WAIT};
 use super::{Key, Object, Shape, pace};
-use crate::limits::{MAX_ATTEMPTS, MAX_ENTRIES, MAX_FILE_TRIGGERS, MAX_SCHEDULES, MAX_STEPS, MAX_WEBHOOKS};
+use crate::limits::{
+    MAX_ATTEMPTS, MAX_ENTRIES, MAX_FILE_TRIGGERS, MAX_PARALLEL_ITEMS, MAX_SCHEDULES, MAX_STEPS, MAX_WEBHOOKS,
+};
 
 pub(super) const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, required: false, doc }
@@ -23,7 +26,7 @@ pub(super) const PLAIN: Object = Object {
     habits: &[],
 };
 
-const NAME: Shape = Shape::Pattern("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$");
+pub(super) const NAME: Shape = Shape::Pattern("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$");
 const STEP_ID: Shape = Shape::Pattern("^[A-Za-z_][A-Za-z0-9_]*(-[A-Za-z0-9_]+)*$");
 
 /// A whole workflow.
@@ -43,6 +46,16 @@ pub(crate) static WORKFLOW: Object = Object {
         key("defaults", Shape::Object(&DEFAULTS), "What holds for every step that says nothing else."),
         key("env", Shape::Map(&Shape::Scalar), "Environment variables of every `run` step."),
         required("steps", Shape::List(&Shape::Object(&STEP), MAX_STEPS), "What a run does, in order."),
+        key(
+            "finally",
+            Shape::OneOrMany(&Shape::Object(&STEP), MAX_STEPS),
+            "Steps that run after all others, whatever became of them, also after a cancel.",
+        ),
+        key(
+            "outputs",
+            Shape::Map(&Shape::Json),
+            "What a run that succeeded leaves behind, by name; what a step `workflow` gets.",
+        ),
         key(
             "notify",
             Shape::OneOrMany(&Shape::Object(&NOTIFY), MAX_ENTRIES),
@@ -67,7 +80,7 @@ pub(crate) static WORKFLOW: Object = Object {
         ),
     ],
     at_most_one: &[&["debounce", "batch"]],
-    planned: &["finally", "permissions", "priority"],
+    planned: &["permissions", "priority"],
     habits: &[
         ("jobs", "steps"),
         ("tasks", "steps"),
@@ -211,6 +224,7 @@ static DEFAULTS: Object = Object {
     keys: &[
         key("retry", Shape::Object(&RETRY), "The retry policy of every step that has none."),
         key("timeout", Shape::Duration, "The time limit of every step that has none."),
+        key("env", Shape::Map(&Shape::Scalar), "Environment variables of every `run` step."),
     ],
     ..PLAIN
 };
@@ -251,7 +265,8 @@ static RETRY: Object = Object {
     ..PLAIN
 };
 
-static STEP: Object = Object {
+/// Steps stand inside of steps, so this table is reached from itself.
+pub(crate) static STEP: Object = Object {
     noun: "a step",
     keys: &[
         key("id", STEP_ID, "The step's name in expressions, unique in the workflow."),
@@ -262,6 +277,36 @@ static STEP: Object = Object {
         key("run", Shape::Text, "Executes a shell script in the runner."),
         key("jq", Shape::Text, "Transforms JSON with a jq filter."),
         key("emit", Shape::Object(&EMIT), "Emits an event."),
+        key("wait", Shape::Object(&WAIT), "Waits for a time, for a moment or for an event."),
+        key("approve", Shape::Object(&APPROVE), "Asks a person and waits for the answer."),
+        key("workflow", Shape::Object(&SUBWORKFLOW), "Runs another workflow of the tenant."),
+        key(
+            "parallel",
+            Shape::List(&Shape::Object(&STEP), MAX_STEPS),
+            "A group of steps that run at the same time; it ends when they all have.",
+        ),
+        key("switch", Shape::Scalar, "A value that chooses one of the `cases`."),
+        key(
+            "cases",
+            Shape::Map(&Shape::OneOrMany(&Shape::Object(&STEP), MAX_STEPS)),
+            "By value of `switch`, the steps that run then, in order.",
+        ),
+        key(
+            "default",
+            Shape::OneOrMany(&Shape::Object(&STEP), MAX_STEPS),
+            "The steps that run if no case fits; none if left out.",
+        ),
+        key("foreach", Shape::Json, "A list; the action is done once for every item, which is `item`."),
+        key(
+            "max-parallel",
+            Shape::Whole(1, MAX_PARALLEL_ITEMS as u64),
+            "How many items of `foreach` are worked on at the same time; 10 if left out.",
+        ),
+        key(
+            "fail-fast",
+            Shape::Boolean,
+            "Whether no item of `foreach` begins after one has failed; true if left out.",
+        ),
         key("shell", Shape::Word(&["sh", "bash"]), "What reads the script of `run`; sh if left out."),
         key("stdin", Shape::Scalar, "What the script of `run` can read on standard input."),
         key("env", Shape::Map(&Shape::Scalar), "Environment variables of `run`."),
@@ -279,22 +324,18 @@ static STEP: Object = Object {
             "Never repeat the step after a crash; it is interrupted instead.",
         ),
     ],
-    exactly_one: &["http", "run", "jq", "emit"],
-    only_with: &[("shell", "run"), ("stdin", "run"), ("env", "run"), ("input", "jq")],
-    planned: &[
-        "foreach",
-        "max-parallel",
-        "parallel",
-        "switch",
-        "workflow",
-        "approve",
-        "wait",
-        "function",
-        "query",
-        "mail",
-        "outputs",
-        "cache",
+    exactly_one: &["http", "run", "jq", "emit", "wait", "approve", "workflow", "parallel", "switch"],
+    only_with: &[
+        ("shell", "run"),
+        ("stdin", "run"),
+        ("env", "run"),
+        ("input", "jq"),
+        ("cases", "switch"),
+        ("default", "switch"),
+        ("max-parallel", "foreach"),
+        ("fail-fast", "foreach"),
     ],
+    planned: &["function", "query", "mail", "outputs", "cache"],
     habits: &[
         ("depends", "needs"),
         ("depends_on", "needs"),
@@ -310,7 +351,15 @@ static STEP: Object = Object {
         ("when", "if"),
         ("preconditions", "if"),
         ("environment", "env"),
-        ("with", "http"),
+        ("with", "workflow"),
+        ("call", "workflow"),
+        ("sleep", "wait"),
+        ("delay", "wait"),
+        ("for-each", "foreach"),
+        ("with_items", "foreach"),
+        ("matrix", "foreach"),
+        ("concurrency", "max-parallel"),
+        ("approval", "approve"),
     ],
     ..PLAIN
 };

@@ -10,8 +10,9 @@ mod pace;
 pub(crate) mod rehearsal;
 pub(crate) mod schema;
 pub(crate) mod structure;
+mod waiting;
 
-pub(crate) use keys::WORKFLOW;
+pub(crate) use keys::{STEP, WORKFLOW};
 
 /// What may stand at a place.
 #[derive(Debug)]
@@ -80,16 +81,18 @@ pub(crate) struct Key {
 mod tests {
     use super::*;
 
-    fn keys(shape: &Shape, out: &mut Vec<&'static str>) {
+    fn keys(shape: &Shape, out: &mut Vec<&'static str>, seen: &mut Vec<*const Object>) {
         match shape {
             Shape::List(inner, _) | Shape::OneOrMany(inner, _) | Shape::NoneOrMany(inner, _) => {
-                keys(inner, out);
+                keys(inner, out, seen);
             }
-            Shape::Map(inner) | Shape::Optional(inner) => keys(inner, out),
+            Shape::Map(inner) | Shape::Optional(inner) => keys(inner, out, seen),
+            Shape::Object(table) if seen.contains(&std::ptr::from_ref(*table)) => {}
             Shape::Object(table) => {
+                seen.push(*table);
                 for key in table.keys {
                     out.push(key.name);
-                    keys(&key.shape, out);
+                    keys(&key.shape, out, seen);
                 }
             }
             Shape::Text
@@ -108,7 +111,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/workflow-language.md");
         let text = std::fs::read_to_string(path).unwrap();
         let mut names = Vec::new();
-        keys(&Shape::Object(&WORKFLOW), &mut names);
+        keys(&Shape::Object(&WORKFLOW), &mut names, &mut Vec::new());
         assert!(names.len() > 60, "only {} keys", names.len());
         let missing: Vec<_> = names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
         assert!(missing.is_empty(), "not in the reference: {missing:?}");
@@ -116,8 +119,12 @@ mod tests {
 
     #[test]
     fn planned_keys_and_habits_are_no_keys() {
-        let mut tables = vec![&WORKFLOW];
+        let (mut tables, mut seen) = (vec![&WORKFLOW], Vec::new());
         while let Some(table) = tables.pop() {
+            if seen.contains(&std::ptr::from_ref(table)) {
+                continue;
+            }
+            seen.push(std::ptr::from_ref(table));
             let is_key = |name: &str| table.keys.iter().any(|key| key.name == name);
             for planned in table.planned {
                 assert!(!is_key(planned), "{planned} is a key of {}", table.noun);

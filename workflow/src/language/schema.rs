@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::rehearsal::{EXPECTED_STEP, TEST_FILE};
-use super::{Object, Shape, WORKFLOW};
+use super::{Object, STEP, Shape, WORKFLOW};
 
 /// The JSON Schema of the language.
 pub(crate) fn schema() -> Value {
@@ -11,6 +11,7 @@ pub(crate) fn schema() -> Value {
     if let Some(fields) = root.as_object_mut() {
         fields.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         fields.insert("title".to_owned(), json!("Tenantry workflow"));
+        fields.insert("$defs".to_owned(), json!({ "step": object(&STEP) }));
     }
     root
 }
@@ -95,6 +96,8 @@ fn shape(what: &Shape) -> Value {
             json!({ "anyOf": [shape(item), { "type": "array", "items": shape(item), "maxItems": most }] })
         }
         Shape::Map(value) => json!({ "type": "object", "additionalProperties": shape(value) }),
+        // Steps stand inside of steps.
+        Shape::Object(table) if std::ptr::eq(*table, &raw const STEP) => json!({ "$ref": "#/$defs/step" }),
         Shape::Object(table) => object(table),
         Shape::Optional(inner) => json!({ "anyOf": [{ "type": "null" }, shape(inner)] }),
     }

@@ -95,6 +95,11 @@ pub(crate) fn whole(node: &Node) -> Option<u64> {
     }
 }
 
+/// Whether a node says `true`.
+pub(crate) fn is_true(node: Option<&Node>) -> bool {
+    node.is_some_and(|node| matches!(node.kind, Kind::Scalar { value: Scalar::Bool(true), .. }))
+}
+
 fn word(node: &Node, words: &[&'static str], name: &str, findings: &mut Findings<'_>) {
     let Some(text) = node.text() else {
         return wrong(node, name, &format!("one of {}", words.join(", ")), findings);

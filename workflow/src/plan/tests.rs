@@ -1,3 +1,5 @@
+mod flow;
+
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
@@ -21,7 +23,7 @@ fn plan(workflow: &Workflow, states: &[S]) -> Plan {
 }
 
 fn planned(dispatch: &[usize], skip: &[usize], run: Option<RunEvent>) -> Plan {
-    Plan { dispatch: dispatch.to_vec(), skip: skip.to_vec(), fail: Vec::new(), run }
+    Plan { dispatch: dispatch.to_vec(), skip: skip.to_vec(), run, ..Plan::default() }
 }
 
 const CHAIN: &str = "

@@ -120,7 +120,9 @@ impl Mock {
                 let usual = format!("the script ended with exit code {code}");
                 Ok(failed(FailureClass::Exit(code), usual, left))
             }
-            Call::Jq(_) | Call::Emit(_) => Err("its mock says neither `output` nor `fail`".to_owned()),
+            Call::Jq(_) | Call::Emit(_) | Call::Wait(_) | Call::Approve(_) | Call::Workflow(_) => {
+                Err("its mock says neither `output` nor `fail`".to_owned())
+            }
         }
     }
 
@@ -129,7 +131,9 @@ impl Mock {
         match call {
             Call::Http(_) => json!({ "status": 200, "headers": self.headers, "body": output }),
             Call::Run(_) => json!({ "exit_code": 0, "stdout": output, "stderr": "" }),
-            Call::Jq(_) | Call::Emit(_) => json!({ "output": output }),
+            Call::Jq(_) | Call::Emit(_) | Call::Wait(_) | Call::Approve(_) | Call::Workflow(_) => {
+                json!({ "output": output })
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use super::event::Started;
 use super::file::{Test, TestFile};
 use super::mock::Answer;
 use crate::context::Context;
-use crate::definition::{Call, EmitCall, Message, Step, Workflow};
+use crate::definition::{Call, EmitCall, Message, Step, WaitCall, Workflow};
 use crate::plan::{self, Plan};
 use crate::retry::{self, FailureClass};
 use crate::transition::{self, RunEvent, StepEvent};
@@ -54,6 +54,8 @@ pub(super) struct Row {
     /// Its last call.
     pub(super) call: Option<Call>,
     begun: Option<i64>,
+    /// The items of its `foreach`.
+    items: Vec<Value>,
 }
 
 /// What happens at a moment.
@@ -109,6 +111,7 @@ pub(super) fn tell(workflow: &Workflow, file: &TestFile, test: &Test, filters: &
         begun: at.unwrap_or(test.now),
         now: at.unwrap_or(test.now),
         rows: workflow.steps.iter().map(Row::of).collect(),
+        failed: json!({ "step": null, "error": null }),
         due: BTreeMap::new(),
         told,
     };
@@ -132,6 +135,8 @@ struct Play<'a> {
     begun: i64,
     now: i64,
     rows: Vec<Row>,
+    /// `failed`: the first step, in the order of the text, that has failed the run.
+    failed: Value,
     /// By moment, in the order in which it was entered.
     due: BTreeMap<i64, VecDeque<Due>>,
     told: Told,
@@ -187,10 +192,25 @@ impl Play<'_> {
 
     /// Plans and writes what comes next. Says how the run ends, if it does.
     fn advance(&mut self) -> Option<RunEvent> {
+        loop {
+            let (ending, pauses) = self.advance_once();
+            if ending.is_some() || !pauses {
+                return ending;
+            }
+        }
+    }
+
+    fn advance_once(&mut self) -> (Option<RunEvent>, bool) {
         let states: Vec<StepState> = self.rows.iter().map(|row| row.state).collect();
         let (steps, run) = (self.steps(), self.run_value());
-        let Plan { dispatch, skip, fail, run: ending } =
-            plan::advance(self.workflow, &states, &self.context(&steps, &run));
+        let plan = plan::advance(self.workflow, &states, &self.context(&steps, &run));
+        let pauses = plan.pauses();
+        let chosen: Vec<_> = plan
+            .close
+            .iter()
+            .map(|close| plan::chosen(self.workflow, close.step, &self.context(&steps, &run)))
+            .collect();
+        let Plan { dispatch, open, expand, close, skip, fail, run: ending } = plan;
         for index in skip {
             self.move_step(index, StepEvent::Skip);
         }
@@ -200,11 +220,69 @@ impl Play<'_> {
             }
             self.move_step(index, StepEvent::Fail);
         }
+        for index in open {
+            self.start(index);
+            self.move_step(index, StepEvent::Dispatch);
+        }
+        for (close, chosen) in close.into_iter().zip(chosen) {
+            if let Some(row) = self.rows.get_mut(close.step) {
+                row.left = json!({ "output": chosen });
+            }
+            self.move_step(close.step, close.event);
+        }
+        for (index, items) in expand {
+            let over = items.is_empty();
+            if let Some(row) = self.rows.get_mut(index) {
+                (row.items, row.left) = (items, json!({ "output": [] }));
+            }
+            self.move_step(index, StepEvent::Dispatch);
+            if over {
+                self.start(index);
+                self.move_step(index, StepEvent::Succeed);
+            } else {
+                self.at(self.now, Due::Begin { step: index, attempt: 1 });
+            }
+        }
         for index in dispatch {
             self.move_step(index, StepEvent::Dispatch);
             self.at(self.now, Due::Begin { step: index, attempt: 1 });
         }
-        ending
+        (ending, pauses)
+    }
+
+    fn start(&mut self, index: usize) {
+        let now = self.now;
+        if let Some(row) = self.rows.get_mut(index) {
+            row.begun = row.begun.or(Some(now));
+            row.attempts = 1;
+        }
+    }
+
+    /// All items of a step, one mock after the other; they are not tried again here. It takes as long as the longest.
+    fn items(&mut self, step: &Step, attempt: u32) -> (Answer, u64) {
+        let items = self.rows.get(step.index).map(|row| row.items.clone()).unwrap_or_default();
+        let (mut outputs, mut failed, mut longest) = (Vec::new(), 0, 0);
+        for (number, item) in (1..).zip(&items) {
+            let (answer, took) = self.one(step, attempt, number, item);
+            longest = longest.max(took);
+            outputs.push(match answer {
+                Answer::Done(left) => value::output(&left),
+                Answer::Failed { .. } => {
+                    failed += 1;
+                    Value::Null
+                }
+            });
+            if failed > 0 && step.foreach.as_ref().is_some_and(|foreach| foreach.fail_fast) {
+                outputs.resize(items.len(), Value::Null);
+                break;
+            }
+        }
+        let left = json!({ "output": outputs });
+        if failed == 0 {
+            return (Answer::Done(left), longest);
+        }
+        let error = format!("{failed} of {} items failed", items.len());
+        (Answer::Failed { class: FailureClass::Permanent, error, left, retry_after_ms: None }, longest)
     }
 
     fn begin(&mut self, index: usize, attempt: u32) {
@@ -217,7 +295,11 @@ impl Play<'_> {
             row.attempts = attempt;
             row.begun = row.begun.or(Some(now));
         }
-        let (answer, took) = self.attempt(step, attempt);
+        let (answer, took) = if step.foreach.is_some() {
+            self.items(step, attempt)
+        } else {
+            self.one(step, attempt, attempt, &Value::Null)
+        };
         let limit = step.timeout_ms;
         let (answer, took) = if took > limit {
             let error = format!("it ran longer than {limit} ms");
@@ -229,9 +311,9 @@ impl Play<'_> {
         self.at(now.saturating_add_unsigned(took), Due::End { step: index, attempt, answer });
     }
 
-    /// The answer of an attempt, and how long it takes.
-    fn attempt(&mut self, step: &Step, attempt: u32) -> (Answer, u64) {
-        let call = match self.render(step, attempt) {
+    /// The answer of an attempt, and how long it takes. `number` says which of the step's mocks answers, from 1.
+    fn one(&mut self, step: &Step, attempt: u32, number: u32, item: &Value) -> (Answer, u64) {
+        let call = match self.render(step, attempt, item) {
             Ok(call) => call,
             Err(error) => return (Answer::permanent(error), 0),
         };
@@ -239,9 +321,12 @@ impl Play<'_> {
             row.call = Some(call.clone());
         }
         let mocks = self.test.mocks.iter().find(|(id, _)| *id == step.id).map(|(_, mocks)| mocks);
-        let place = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
+        let place = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
         let mock = mocks.and_then(|mocks| mocks.get(place).or_else(|| mocks.last()));
-        let Some(mock) = mock else { return (self.unmocked(step, call), 0) };
+        let Some(mock) = mock else {
+            let took = self.wait_of(&call);
+            return (self.unmocked(step, call), took);
+        };
         let answer = mock.answer(&call).unwrap_or_else(|why| {
             self.told.trouble.push(format!("step `{}`: {why}", step.id));
             Answer::permanent(why)
@@ -250,6 +335,15 @@ impl Play<'_> {
             self.told.emits.push(call);
         }
         (answer, mock.took_ms)
+    }
+
+    /// How long a step waits that waits for a time.
+    fn wait_of(&self, call: &Call) -> u64 {
+        match call {
+            Call::Wait(WaitCall::For(ms)) => *ms,
+            Call::Wait(WaitCall::Until(at)) => u64::try_from(at - self.now).unwrap_or_default(),
+            _ => 0,
+        }
     }
 
     /// What needs nothing from outside is done; the rest needs a mock.
@@ -264,7 +358,8 @@ impl Play<'_> {
                 self.told.emits.push(call);
                 Answer::Done(json!({ "output": output }))
             }
-            Call::Http(_) | Call::Run(_) => {
+            Call::Wait(WaitCall::For(_) | WaitCall::Until(_)) => Answer::Done(json!({ "output": null })),
+            Call::Http(_) | Call::Run(_) | Call::Wait(_) | Call::Approve(_) | Call::Workflow(_) => {
                 let why = format!("step `{}` was reached and has no mock", step.id);
                 self.told.trouble.push(why.clone());
                 Answer::permanent(why)
@@ -272,7 +367,7 @@ impl Play<'_> {
         }
     }
 
-    fn render(&self, step: &Step, attempt: u32) -> Result<Call, String> {
+    fn render(&self, step: &Step, attempt: u32, item: &Value) -> Result<Call, String> {
         let mut secrets = BTreeMap::new();
         for name in step.secrets() {
             let value = self.secrets.get(name).cloned().unwrap_or_else(|| format!("secret-{name}"));
@@ -281,7 +376,7 @@ impl Play<'_> {
         let (steps, mut run) = (self.steps(), self.run_value());
         run["attempt"] = json!(attempt);
         run["idempotency_key"] = json!(format!("{}-{}", value::RUN, step.id));
-        let context = Context { secrets: &secrets, ..self.context(&steps, &run) };
+        let context = Context { secrets: &secrets, item, ..self.context(&steps, &run) };
         step.render(&context).map_err(|error| error.to_string())
     }
 
@@ -319,6 +414,10 @@ impl Play<'_> {
         }
         if row.state.is_terminal() {
             row.value = value::step(row.state, &row.left, row.error.as_deref(), row.attempts, row.begun, now);
+        }
+        let failed = |(index, row): &(usize, &Row)| self.workflow.fails_run(*index, row.state);
+        if let Some((_, row)) = self.rows.iter().enumerate().find(failed) {
+            self.failed = json!({ "step": row.id, "error": row.error });
         }
     }
 
@@ -382,6 +481,7 @@ impl Play<'_> {
             tenant: &self.tenant,
             workflow: &self.about,
             run,
+            failed: &self.failed,
             ..Context::default()
         }
     }
@@ -407,6 +507,7 @@ impl Row {
             value: Value::Null,
             call: None,
             begun: None,
+            items: Vec::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `tenantry run`: what workflows did, step by step, and what they wrote.
 
+mod approve;
 mod follow;
 mod many;
 mod start;
@@ -21,7 +22,7 @@ pub(crate) use start::Start;
 #[cfg(feature = "server")]
 pub(crate) use view::stage_times;
 
-/// Start, see, follow, wait for, cancel and repeat runs
+/// Start, see, follow, approve, wait for, cancel and repeat runs
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -102,7 +103,7 @@ Examples:
         #[command(flatten)]
         paging: Paging,
     },
-    /// Cancel a run, or many
+    /// Cancel a run, or many; what a run must tidy up still runs, unless it is cancelled again
     #[command(after_help = "\
 Examples:
   tenantry -t acme run cancel run_…
@@ -140,6 +141,26 @@ Examples:
         #[arg(long)]
         latest: bool,
     },
+    /// List the steps that wait for an approval
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run approvals
+  tenantry -t acme run approvals -o jsonl")]
+    Approvals {
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Approve a step that waits for it
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run approve run_… sign-off
+  tenantry -t acme run approve run_… sign-off --comment 'checked with the client'")]
+    Approve(approve::Decision),
+    /// Reject a step that waits for an approval
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme run reject run_… sign-off --comment 'wrong month'")]
+    Reject(approve::Decision),
     /// Wait until a run has ended; the exit code says how
     ///
     /// 0: it succeeded. 5: it failed, was cancelled or timed out. 7: --timeout passed first. 8: with --no-wait, it has
@@ -185,6 +206,9 @@ impl Run {
             Verb::Cancel { which } => return which.run(session, Act::Cancel).await,
             Verb::Retry { which } => return which.run(session, Act::Retry).await,
             Verb::Replay { which, latest } => return which.run(session, Act::Replay { latest }).await,
+            Verb::Approvals { paging } => approve::list(session, &tenant, &paging).await?,
+            Verb::Approve(decision) => decision.send(session, &tenant, Operation::StepApprove).await?,
+            Verb::Reject(decision) => decision.send(session, &tenant, Operation::StepReject).await?,
             Verb::Wait { run, no_wait: true } => {
                 let run: RunView = session.get(Operation::RunGet, &[&tenant, &run], &()).await?;
                 view::show(output, &run)?;

@@ -53,6 +53,10 @@ fn fields(run: &RunView, clock: Clock) -> Vec<(&'static str, Cell)> {
     if let Some(error) = &run.error {
         fields.push(("error", Cell::toned(error.clone(), Tone::Bad)));
     }
+    if let Some(state) = run.stopping {
+        let word = format!("will be {state}; its last steps are at work");
+        fields.push(("stopping", Cell::toned(word, Tone::Warn)));
+    }
     let trigger = run
         .source
         .as_ref()
@@ -75,6 +79,10 @@ fn fields(run: &RunView, clock: Clock) -> Vec<(&'static str, Cell)> {
         let inputs: Vec<_> = run.inputs.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         fields.push(("inputs", inputs.join("\n").into()));
     }
+    if let Some(outputs) = &run.outputs {
+        let outputs: Vec<_> = outputs.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        fields.push(("outputs", outputs.join("\n").into()));
+    }
     fields
 }
 
@@ -90,12 +98,21 @@ pub(crate) fn stage_times(stages: &StageTimes) -> String {
     )
 }
 
+/// A step's id, with the item that it is about: `each[3]`.
+fn named(step: &StepView) -> String {
+    step.item.map_or_else(|| step.id.clone(), |item| format!("{}[{item}]", step.id))
+}
+
 fn step_fields(step: &StepView, clock: Clock) -> Vec<(&'static str, Cell)> {
     let mut fields = vec![
-        ("step", format!("{} ({})", step.id, step.kind).into()),
+        ("step", format!("{} ({})", named(step), step.kind).into()),
         ("state", state::step(step.state)),
         ("took", took(step, clock)),
     ];
+    if let Some(items) = step.items {
+        let failed = if items.failed > 0 { format!(", {} failed", items.failed) } else { String::new() };
+        fields.push(("items", format!("{} of {} ended{failed}", items.ended, items.total).into()));
+    }
     if let Some(error) = &step.error {
         fields.push(("error", Cell::toned(error.clone(), Tone::Bad)));
     }
@@ -125,7 +142,8 @@ pub(super) fn log_line(line: &LogLine, colour: bool) -> String {
     let mut out = String::new();
     push_toned(&mut out, &time_of_day(line.at), Tone::Dim, colour);
     let attempt = if line.attempt > 1 { format!("#{}", line.attempt) } else { String::new() };
-    write!(out, "  {}{attempt}  ", printable(&line.step)).ok();
+    let item = line.item.map_or_else(String::new, |item| format!("[{item}]"));
+    write!(out, "  {}{item}{attempt}  ", printable(&line.step)).ok();
     push_toned(&mut out, &printable(&line.text), tone, colour);
     out.push('\n');
     out
@@ -175,7 +193,7 @@ impl Row for StepView {
 
     fn cells(&self, clock: Clock) -> Vec<Cell> {
         vec![
-            self.id.clone().into(),
+            named(self).into(),
             self.kind.clone().into(),
             state::step(self.state),
             self.attempt.to_string().into(),
@@ -185,7 +203,7 @@ impl Row for StepView {
     }
 
     fn name(&self) -> String {
-        self.id.clone()
+        named(self)
     }
 }
 
@@ -233,11 +251,12 @@ mod tests {
             seq: 1,
             at: 0,
             step: "book".to_owned(),
+            item: Some(3),
             attempt: 2,
             stream: LogStream::Stdout,
             text: "50 %\r\u{1b}]0;x\u{7}".to_owned(),
         };
-        assert_eq!(log_line(&line, false), "00:00:00.000  book#2  50 %\\r\\u{1b}]0;x\\u{7}\n");
+        assert_eq!(log_line(&line, false), "00:00:00.000  book[3]#2  50 %\\r\\u{1b}]0;x\\u{7}\n");
     }
 
     #[test]

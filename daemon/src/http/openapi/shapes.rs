@@ -15,8 +15,8 @@ use tenantry_protocol::principal::{
 };
 use tenantry_protocol::queue::{DeadQuery, JobView};
 use tenantry_protocol::run::{
-    Accepted, EventEmit, EventView, LogLine, LogQuery, RunMany, RunManyItem, RunQuery, RunReplay, RunStart,
-    RunView, StepView,
+    Accepted, ApprovalView, Decide, EventEmit, EventView, LogLine, LogQuery, RunMany, RunManyItem, RunQuery,
+    RunReplay, RunStart, RunView, StepView,
 };
 use tenantry_protocol::tenant::{QueueView, TenantCreate, TenantStats, TenantUpdate, TenantView};
 use tenantry_protocol::variable::{VariablePut, VariableView};
@@ -89,6 +89,8 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         O::RunGet | O::RunCancel | O::RunRetry => make.answer::<RunView>(),
         O::RunReplay => make.take::<RunReplay, RunView>(),
         O::RunCancelMany | O::RunRetryMany | O::RunReplayMany => make.take::<RunMany, Page<RunManyItem>>(),
+        O::ApprovalList => make.list::<ApprovalView, PageQuery>(),
+        O::StepApprove | O::StepReject => make.take::<Decide, RunView>(),
         O::RunSteps => make.answer::<Page<StepView>>(),
         O::RunLogs => make.list::<LogLine, LogQuery>(),
         O::QueueList => make.answer::<Page<QueueView>>(),

@@ -2,10 +2,12 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use tenantry_protocol::page::Page;
-use tenantry_protocol::run::{LogQuery, RunMany, RunManyItem, RunQuery, RunReplay, RunView, StepView};
+use tenantry_protocol::page::{Page, PageQuery};
+use tenantry_protocol::run::{
+    ApprovalView, Decide, LogQuery, RunMany, RunManyItem, RunQuery, RunReplay, RunView, StepView,
+};
 
-use super::{One, Shared};
+use super::{One, Shared, Two};
 use crate::http::extract::{Caller, Params, Payload};
 use crate::http::reply::{Answer, Fault, Reply};
 use crate::http::stream;
@@ -94,4 +96,30 @@ pub(in crate::http) async fn replay_many(
     Payload(body): Payload<RunMany>,
 ) -> Reply<Page<RunManyItem>> {
     Ok(Answer(api.service.replay_runs(&by, body).await?))
+}
+
+pub(in crate::http) async fn approvals(
+    State(api): Shared,
+    Caller(by): Caller,
+    Params(query): Params<PageQuery>,
+) -> Reply<Page<ApprovalView>> {
+    Ok(Answer(api.service.list_approvals(&by, &query).await?))
+}
+
+pub(in crate::http) async fn approve(
+    State(api): Shared,
+    Caller(by): Caller,
+    Path((_, run, step)): Two,
+    Payload(decide): Payload<Decide>,
+) -> Reply<RunView> {
+    Ok(Answer(api.service.decide(&by, &run, &step, true, decide).await?))
+}
+
+pub(in crate::http) async fn reject(
+    State(api): Shared,
+    Caller(by): Caller,
+    Path((_, run, step)): Two,
+    Payload(decide): Payload<Decide>,
+) -> Reply<RunView> {
+    Ok(Answer(api.service.decide(&by, &run, &step, false, decide).await?))
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 use tenantry_protocol::id::{EventId, RunId};
-use tenantry_protocol::run::{AttemptView, LogLine, RunView, StageTimes, StepView};
+use tenantry_protocol::run::{AttemptView, ItemsView, LogLine, RunView, StageTimes, StepView};
 use tenantry_protocol::state::{EventKind, RunState};
+use tenantry_workflow::plan::{Items, Slot};
 
 use crate::service::catalog::Live;
 use crate::service::step_value;
@@ -40,6 +41,11 @@ pub(super) fn run_view(run: runs::Run, workflow: String, origin: Option<events::
         logged_at: run.logged_at,
         notified_at: run.notified_at,
         inputs,
+        outputs: run.outputs.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        stopping: run.stop.filter(|_| run.ended_at.is_none()).map(|stop| match stop {
+            runs::Stop::Cancel => RunState::Cancelled,
+            runs::Stop::TimeOut => RunState::TimedOut,
+        }),
         steps: Vec::new(),
         stages: None,
     }
@@ -67,6 +73,8 @@ pub(super) fn queued_view(id: RunId, live: &Live, event: &events::Event) -> RunV
         logged_at: None,
         notified_at: None,
         inputs: Map::new(),
+        outputs: None,
+        stopping: None,
         steps: Vec::new(),
         stages: None,
     }
@@ -83,11 +91,14 @@ pub(super) fn stage_times(run: &RunView) -> StageTimes {
 }
 
 pub(super) fn step_view(live: &Live, row: &steps::Step, attempts: Vec<AttemptView>) -> StepView {
-    let position = usize::try_from(row.idx).unwrap_or(usize::MAX);
-    let kind = live.workflow.steps.get(position).map_or("", |step| step.kind().as_str());
+    let slot = Slot::of(row.idx, live.workflow.steps.len());
+    let kind = live.workflow.steps.get(slot.step).map_or("", |step| step.kind().as_str());
+    let items = row.items.as_deref().and_then(|text| serde_json::from_str::<Items>(text).ok());
     StepView {
         id: row.id.clone(),
-        index: row.idx,
+        index: u32::try_from(slot.step).unwrap_or(u32::MAX),
+        item: slot.item,
+        items: items.map(|items| ItemsView { total: items.total, ended: items.ended, failed: items.failed }),
         kind: kind.to_owned(),
         state: row.state,
         attempt: row.attempt,
@@ -110,12 +121,13 @@ pub(super) fn attempt_view(attempt: &attempts::Attempt) -> AttemptView {
 }
 
 pub(super) fn log_line(live: &Live, row: log_lines::LogLine) -> LogLine {
-    let position = row.idx.and_then(|idx| usize::try_from(idx).ok());
-    let step = position.and_then(|position| live.workflow.steps.get(position));
+    let slot = row.idx.map(|idx| Slot::of(idx, live.workflow.steps.len()));
+    let step = slot.and_then(|slot| live.workflow.steps.get(slot.step));
     LogLine {
         seq: i64::from(row.number),
         at: row.at,
         step: step.map(|step| step.id.clone()).unwrap_or_default(),
+        item: slot.and_then(|slot| slot.item),
         attempt: row.attempt.unwrap_or_default(),
         stream: row.stream,
         text: row.text,

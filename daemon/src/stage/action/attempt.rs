@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenantry_protocol::run::LogStream;
+use tenantry_workflow::plan::Slot;
 use tenantry_workflow::retry::FailureClass;
-use tenantry_workflow::{Call, Context, Step};
+use tenantry_workflow::{ActionKind, Call, Context, Step};
 
 use super::{Action, emit};
 use crate::service::material::{EventMaterial, Line, RunMaterial};
+use crate::service::step_job::StepJob;
 use crate::service::step_value;
 use crate::stage::JobContext;
 use crate::vault::redact::Secrets as Redaction;
@@ -80,15 +82,15 @@ impl Action {
         context: &JobContext,
         run: &RunMaterial,
         step: &Step,
+        job: &StepJob,
         time_limit: Duration,
     ) -> Result<Done, Failure> {
         let fault = |error: crate::error::Error| Failure::permanent(error.detail().to_owned());
         let secrets = self.secrets.named(context.tenant.id, step.secrets()).await.map_err(fault)?;
         // Every secret of the tenant, not only those that the step reads: a step can hand one on to the next.
         let redaction = self.secrets.open(context.tenant.id).await.map_err(fault)?.redaction.clone();
-        // The same for every attempt of a step, and for those of a retried run: receivers use it to tell repeats.
-        let key = format!("{}-{}", run.key_run, step.id);
-        let call = render(context, run, step, &secrets, &key)?;
+        let key = key(run, step, job);
+        let call = render(context, run, step, job, &secrets, &key)?;
         let attempt =
             Attempt { context, run, step, time_limit, redaction: &redaction, idempotency_key: &key };
         let result = match call {
@@ -96,19 +98,36 @@ impl Action {
             Call::Run(call) => self.run(&attempt, call).await,
             Call::Jq(call) => self.jq(&attempt, call).await,
             Call::Emit(call) => emit::emit(&attempt, call),
+            Call::Wait(_) | Call::Approve(_) | Call::Workflow(_) => {
+                Err(Failure::permanent("a step that waits has no call"))
+            }
         };
         bounded(redacted(result, &redaction))
     }
 }
 
-fn render(
+/// The idempotency key, the same for every attempt of a step, and for those of a retried run: receivers use it to tell
+/// repeats.
+pub(super) fn key(run: &RunMaterial, step: &Step, job: &StepJob) -> String {
+    match Slot::of(job.step, run.live.workflow.steps.len()).item {
+        None => format!("{}-{}", run.key_run, step.id),
+        Some(item) => format!("{}-{}-{item}", run.key_run, step.id),
+    }
+}
+
+pub(super) fn render(
     context: &JobContext,
     run: &RunMaterial,
     step: &Step,
+    job: &StepJob,
     secrets: &BTreeMap<String, String>,
     key: &str,
 ) -> Result<Call, Failure> {
     let mut run_value = run.run_value();
+    if step.kind() == ActionKind::Wait {
+        // The condition on an event that is waited for sees that event as `event`.
+        run_value["event"] = Value::clone(&run.event);
+    }
     run_value["attempt"] = json!(context.attempt);
     run_value["idempotency_key"] = json!(key);
     let values = Context {
@@ -120,11 +139,13 @@ fn render(
         tenant: &context.tenant.value,
         workflow: &run.live.value,
         run: &run_value,
+        item: job.item.as_deref().unwrap_or(&Value::Null),
+        failed: &run.failed,
     };
     step.render(&values).map_err(|error| Failure::permanent(error.to_string()))
 }
 
-fn redacted(mut result: Result<Done, Failure>, redaction: &Redaction) -> Result<Done, Failure> {
+pub(super) fn redacted(mut result: Result<Done, Failure>, redaction: &Redaction) -> Result<Done, Failure> {
     match &mut result {
         Ok(done) => redaction.redact_json(&mut done.output),
         Err(failure) => {

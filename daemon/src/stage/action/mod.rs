@@ -6,18 +6,20 @@
 //! Go next to [`attempt`] for what a kind works with, then to the file of a kind.
 
 mod attempt;
+mod child;
 mod emit;
 mod http;
 mod jq;
-pub mod payload;
 mod run;
 pub mod runner_link;
+mod wait;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenantry_protocol::state::StageName;
 use tenantry_workflow::Step;
+use tenantry_workflow::plan::Slot;
 use tenantry_workflow::retry::{self, FailureClass};
 
 use self::attempt::{Done, Failure};
@@ -26,8 +28,10 @@ use super::outcome::{AttemptEnd, Effect, EndAttempt, Outcome};
 use super::{JobContext, Stage};
 use crate::config;
 use crate::egress::Egress;
+use crate::service::catalog::Catalog;
 use crate::service::material::{Material, RunMaterial};
 use crate::service::secrets::Secrets;
+use crate::service::step_job::StepJob;
 
 /// The stage with what it may touch.
 pub struct Action {
@@ -35,6 +39,8 @@ pub struct Action {
     pub egress: Arc<Egress>,
     /// Executes what is untrusted.
     pub runner: RunnerLink,
+    /// The tenants' workflows and channels.
+    pub catalog: Catalog,
     /// The tenants' secrets.
     pub secrets: Secrets,
     /// What the runner may use for a call.
@@ -50,8 +56,14 @@ pub struct Action {
 pub struct StepPayload {
     /// The run.
     run: Arc<RunMaterial>,
-    /// The step's position.
-    step: usize,
+    /// What is asked for.
+    job: StepJob,
+}
+
+impl StepPayload {
+    fn slot(&self) -> Slot {
+        Slot::of(self.job.step, self.run.live.workflow.steps.len())
+    }
 }
 
 impl Stage for Action {
@@ -61,8 +73,9 @@ impl Stage for Action {
 
     fn payload(&self, material: Material) -> Option<StepPayload> {
         match material {
-            Material::Step(run, step) => Some(StepPayload { run, step }),
+            Material::Step(run, job) => Some(StepPayload { run, job }),
             Material::Event(_)
+            | Material::Awaited(..)
             | Material::Turn(..)
             | Material::Gathered(_)
             | Material::Record(..)
@@ -71,23 +84,33 @@ impl Stage for Action {
     }
 
     fn time_limit(&self, payload: &StepPayload) -> Duration {
-        let step = payload.run.live.workflow.steps.get(payload.step);
-        Duration::from_millis(step.map_or(0, |step| step.timeout_ms))
+        let step = payload.run.live.workflow.steps.get(payload.slot().step);
+        Duration::from_millis(step.map_or(0, Step::handler_limit_ms))
+    }
+
+    fn row(&self, payload: &StepPayload) -> Option<u32> {
+        Some(payload.job.step)
     }
 
     async fn handle(&self, context: &JobContext, payload: StepPayload) -> Outcome {
-        let StepPayload { run, step: position } = payload;
-        let Some(step) = run.live.workflow.steps.get(position) else {
-            let error = format!("revision {} has no step {position}", run.live.revision);
+        let slot = payload.slot();
+        let StepPayload { run, job } = payload;
+        if job.stop {
+            return Outcome::Done(vec![Effect::Stop(run)]);
+        }
+        let Some(step) = run.live.workflow.steps.get(slot.step) else {
+            let error = format!("revision {} has no step {}", run.live.revision, slot.step);
             return Outcome::Reject { error, effects: Vec::new() };
         };
-        let ending = Ending { context, run: &run, position, started_at: context.clock.now_ms() };
+        let ending = Ending { context, run: &run, slot, started_at: context.clock.now_ms() };
         // An earlier claim may have begun the attempt; whether it did, nobody knows.
         if step.at_most_once && context.attempt > 1 {
             return ending.done(AttemptEnd::Interrupted);
         }
         let default = u64::try_from(self.run_timeout.as_millis()).unwrap_or(u64::MAX);
-        let left = u64::try_from(run.deadline(default) - ending.started_at).unwrap_or_default();
+        // What `finally` does belongs to a run whose time may be over.
+        let deadline = if step.finally { i64::MAX } else { run.deadline(default) };
+        let left = u64::try_from(deadline.saturating_sub(ending.started_at)).unwrap_or_default();
         if left == 0 {
             return ending.run_timed_out();
         }
@@ -96,17 +119,24 @@ impl Stage for Action {
             let end = AttemptEnd::Failed { error: error.clone(), output: None };
             return Outcome::Reject { error, effects: vec![ending.effect(end, false)] };
         }
+        if step.kind().is_waiting() {
+            return tokio::select! {
+                biased;
+                outcome = self.waiting(&ending, step, &job, left) => outcome,
+                () = context.cancel.cancelled() => ending.done(AttemptEnd::Cancelled),
+            };
+        }
         let limit = Duration::from_millis(step.timeout_ms.min(left));
         let result = tokio::select! {
             biased;
-            result = self.execute(context, &run, step, limit) => result,
+            result = self.execute(context, &run, step, &job, limit) => result,
             () = context.cancel.cancelled() => return ending.done(AttemptEnd::Cancelled),
         };
         let timed_out = matches!(&result, Err(failure) if failure.class == FailureClass::Timeout);
         if timed_out && left <= step.timeout_ms {
             return ending.run_timed_out();
         }
-        conclude(step, result, &ending)
+        conclude(step, result, &ending, left)
     }
 }
 
@@ -114,7 +144,7 @@ impl Stage for Action {
 struct Ending<'a> {
     context: &'a JobContext,
     run: &'a Arc<RunMaterial>,
-    position: usize,
+    slot: Slot,
     started_at: i64,
 }
 
@@ -122,7 +152,7 @@ impl Ending<'_> {
     fn effect(&self, end: AttemptEnd, run_timed_out: bool) -> Effect {
         Effect::EndAttempt(Box::new(EndAttempt {
             material: Arc::clone(self.run),
-            step: self.position,
+            slot: self.slot,
             attempt: self.context.attempt,
             end,
             started_at: self.started_at,
@@ -141,7 +171,8 @@ impl Ending<'_> {
     }
 }
 
-fn conclude(step: &Step, result: Result<Done, Failure>, ending: &Ending<'_>) -> Outcome {
+/// `left` is how long the run may still take.
+fn conclude(step: &Step, result: Result<Done, Failure>, ending: &Ending<'_>, left: u64) -> Outcome {
     let Failure { class, error, output, retry_after_ms } = match result {
         Ok(Done { output, emitted }) => {
             let mut effects = vec![ending.effect(AttemptEnd::Succeeded(output), false)];
@@ -155,6 +186,8 @@ fn conclude(step: &Step, result: Result<Done, Failure>, ending: &Ending<'_>) -> 
     match delay.filter(|_| !step.at_most_once) {
         Some(after_ms) => {
             let end = AttemptEnd::Retrying { error: error.clone() };
+            // Not later than the run's own end, so that it ends when it should.
+            let after_ms = after_ms.min(left);
             Outcome::Retry { after_ms, error, effects: vec![ending.effect(end, false)] }
         }
         None => ending.done(AttemptEnd::Failed { error, output }),

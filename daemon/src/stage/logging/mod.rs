@@ -53,6 +53,7 @@ impl Stage for Logging {
         match material {
             Material::Record(record, run, previous) => Some(LoggingPayload { record, run, previous }),
             Material::Event(_)
+            | Material::Awaited(..)
             | Material::Turn(..)
             | Material::Gathered(_)
             | Material::Step(..)
@@ -126,6 +127,7 @@ fn words(
         tenant: &context.tenant.value,
         workflow: &run.live.value,
         run: &run_value,
+        failed: &run.failed,
         ..Context::default()
     };
     let usual = format!("{} {}", run.live.name, end.state);

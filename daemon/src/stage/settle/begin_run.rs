@@ -7,15 +7,16 @@ use tenantry_protocol::state::{RunState, StageName};
 use tenantry_workflow::transition::{self, RunEvent};
 
 use super::turn::{self, Turn};
-use super::{illegal, progress};
 use crate::error::Result;
-use crate::service::end_run;
+use crate::service::flow::progress::{self, Begun};
+use crate::service::flow::{self, illegal};
 use crate::service::ledger::Ledger;
 use crate::service::material::RunMaterial;
 use crate::service::trigger_job::TriggerJob;
+use crate::service::{end_run, outputs};
 use crate::stage::outcome::BeginRun;
 use crate::store::tenant::places::{self, State};
-use crate::store::tenant::runs;
+use crate::store::tenant::{runs, steps};
 
 pub(super) fn apply(ledger: &mut Ledger<'_>, begin: &BeginRun) -> Result<()> {
     let BeginRun { material, keys, slot, .. } = begin;
@@ -45,17 +46,13 @@ fn go(ledger: &mut Ledger<'_>, begin: &BeginRun) -> Result<()> {
     material.started_at = ledger.now;
     let material = Arc::new(material);
     let mut state = RunState::Queued;
-    if !plan.dispatch.is_empty() {
+    if plan.starts() || plan.pauses() {
         state = transition::run(state, RunEvent::Start).map_err(|error| illegal(&error))?;
         progress::moved(runs::start(ledger.tx, material.id, ledger.now)?)?;
         let workflow = material.live.name.clone();
         ledger.change(|| Change::Run { run: material.id, workflow, state, error: None });
     }
-    let failure = progress::skip_and_fail(ledger, &material, plan)?;
-    progress::start_pending(ledger, &material, plan)?;
-    progress::dispatch(ledger, &material, plan)?;
-    match plan.run {
-        Some(event) => end_run::apply(ledger, &material, state, event, failure),
-        None => Ok(()),
-    }
+    let mut rows = steps::list_first(ledger.tx, material.id, flow::step_count(&material))?;
+    outputs::fill_now(ledger, &mut rows)?;
+    flow::begin(ledger, &material, state, plan, &mut rows, Begun::No)
 }

@@ -9,7 +9,7 @@ use crate::service::Service;
 use crate::service::handover::HandedJob;
 use crate::service::ledger::{Enqueue, Ledger};
 use crate::service::material::{Line, Material, OutcomeRecord, RECORD_VERSION};
-use crate::stage::action::payload::StepJob;
+use crate::service::step_job::StepJob;
 
 /// Sends a batch on. If it cannot be written the batch is lost, and the telemetry says so: the handler's outcome
 /// matters more than its chatter.

@@ -9,7 +9,7 @@ mod deliver;
 mod end_attempt;
 mod gather;
 pub mod lines;
-mod progress;
+mod park;
 mod record;
 mod start_run;
 mod turn;
@@ -18,17 +18,17 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenantry_protocol::feed::Change;
-use tenantry_protocol::id::{JobId, LeaseToken, TenantId};
+use tenantry_protocol::id::{JobId, LeaseToken, RunId, TenantId};
 use tenantry_protocol::state::StageName;
-use tenantry_workflow::transition::Illegal;
 
-use super::outcome::{Effect, Outcome};
+use super::outcome::{Effect, Outcome, Wake};
 use crate::error::{Error, Result};
 use crate::service::Service;
 use crate::service::events::insert_event;
+use crate::service::flow::{stop, wake};
 use crate::service::handover::HandedJob;
 use crate::service::ledger::Ledger;
-use crate::service::{end_run, notifications, outputs};
+use crate::service::{notifications, outputs};
 use crate::store::tenant::jobs;
 
 /// What names a job and proves the right to settle it.
@@ -37,6 +37,7 @@ struct Claim {
     seq: i64,
     id: JobId,
     token: LeaseToken,
+    run: Option<RunId>,
 }
 
 /// Writes an outcome. It may be called again with the same outcome if it fails.
@@ -48,7 +49,7 @@ pub async fn settle(
 ) -> Result<()> {
     let Some(tenant) = service.directory.get(job.tenant) else { return Ok(()) };
     let file = service.store.tenant(job.tenant)?;
-    let claim = Claim { stage, seq: job.seq, id: job.id, token: job.token };
+    let claim = Claim { stage, seq: job.seq, id: job.id, token: job.token, run: job.run };
     let blobs = large(service, tenant.id, &outcome).await?;
     let service = Arc::clone(service);
     file.write_again(stage, move |tx| {
@@ -88,7 +89,10 @@ async fn large(service: &Service, tenant: TenantId, outcome: &Outcome) -> Result
 
 fn effects_of(outcome: &Outcome) -> &[Effect] {
     match outcome {
-        Outcome::Done(effects) | Outcome::Retry { effects, .. } | Outcome::Reject { effects, .. } => effects,
+        Outcome::Done(effects)
+        | Outcome::Retry { effects, .. }
+        | Outcome::Reject { effects, .. }
+        | Outcome::Park { effects, .. } => effects,
         Outcome::Snooze { .. } => &[],
     }
 }
@@ -101,11 +105,23 @@ fn move_job(ledger: &mut Ledger<'_>, claim: &Claim, outcome: &Outcome) -> Result
         Outcome::Retry { after_ms, error, .. } => {
             let at = ledger.now.saturating_add_unsigned(*after_ms);
             ledger.due_at(stage, at);
-            jobs::reschedule(ledger.tx, seq, token, at, Some(error))?
+            let held = jobs::reschedule(ledger.tx, seq, token, at, Some(error))?;
+            if let (true, StageName::Action, Some(run)) = (held, stage, claim.run) {
+                park::begin_anew(ledger, seq, run, at)?;
+            }
+            held
         }
         Outcome::Snooze { until } => {
             ledger.due_at(stage, *until);
             jobs::release(ledger.tx, seq, token, *until)?
+        }
+        Outcome::Park { until, job, waiter, .. } => {
+            ledger.due_at(stage, *until);
+            let held = jobs::park(ledger.tx, seq, token, *until, &job.encode()?)?;
+            if let (true, Some(waiter), Some(run)) = (held, waiter, claim.run) {
+                park::apply(ledger, waiter, run, job.step, seq)?;
+            }
+            held
         }
         Outcome::Reject { error, .. } => {
             let held = jobs::bury(ledger.tx, seq, token, error)?;
@@ -134,12 +150,18 @@ fn apply(ledger: &mut Ledger<'_>, effect: &Effect, blob: Option<[u8; 32]>) -> Re
     match effect {
         Effect::StartRun(start) => start_run::apply(ledger, start),
         Effect::BeginRun(begin) => begin_run::apply(ledger, begin),
-        Effect::CancelRun(material) => end_run::cancel(ledger, material).map(drop),
         Effect::Gather(gather) => gather::apply(ledger, gather),
         Effect::StartGathered(start) => gather::start(ledger, start, blob),
         Effect::CloseGathered(id) => gather::close_dead(ledger, *id),
         Effect::EndAttempt(end) => end_attempt::apply(ledger, end, blob),
         Effect::Emit(material) => insert_event(ledger, material, blob),
+        Effect::StartChild(child) => start_run::child(ledger, child),
+        Effect::StopRun(run) => stop::order(ledger, *run),
+        Effect::Stop(material) => park::stop(ledger, material),
+        Effect::Wake(woken) => {
+            let Wake { run, row, kind, came } = &**woken;
+            wake::wake(ledger, *run, *row, *kind, came.clone()).map(drop)
+        }
         Effect::Record(record, run) => record::apply(ledger, record, run),
         Effect::Notify(notice) => notifications::enqueue(ledger, notice),
         Effect::Deliver(delivery) => deliver::apply(ledger, delivery),
@@ -153,9 +175,4 @@ pub(super) async fn bury(service: &Arc<Service>, stage: StageName, job: &HandedJ
     if let Err(error) = settle(service, stage, job, Arc::new(outcome)).await {
         tracing::error!(%stage, job = %job.id, code = %error.code(), "job could not be buried");
     }
-}
-
-/// A transition that the table refuses: the rows and the plan disagree.
-fn illegal(error: &Illegal) -> Error {
-    Error::internal(error.to_string())
 }

@@ -8,14 +8,16 @@ use tenantry_protocol::state::{RunState, StageName, StepState};
 use tenantry_workflow::transition::{self, RunEvent};
 
 use super::turn::{self, Turn};
-use super::{illegal, progress};
 use crate::error::Result;
 use crate::service::end_run;
+use crate::service::flow::progress::{self, Begun};
+use crate::service::flow::{self, illegal};
 use crate::service::ledger::Ledger;
 use crate::service::material::RunMaterial;
 use crate::service::trigger_job::{TriggerJob, Turn::Begin};
 use crate::service::variables;
-use crate::stage::outcome::StartRun;
+use crate::stage::outcome::{StartChild, StartRun};
+use crate::store::tenant::events::{self, Body, NewEvent};
 use crate::store::tenant::{runs, steps};
 
 pub(super) fn apply(ledger: &mut Ledger<'_>, start: &StartRun) -> Result<()> {
@@ -58,12 +60,31 @@ fn begin(ledger: &mut Ledger<'_>, start: &StartRun) -> Result<()> {
     }
     let material = material(ledger, start)?;
     ledger.change(|| Change::Run { run: *id, workflow: live.name.clone(), state, error: None });
-    let failure = progress::skip_and_fail(ledger, &material, plan)?;
-    progress::dispatch(ledger, &material, plan)?;
-    match plan.run {
-        Some(event) => end_run::apply(ledger, &material, state, event, failure),
-        None => Ok(()),
-    }
+    // Most runs begin with a step that is handed on: nobody needs their rows.
+    let mut rows = if plan.is_plain() {
+        Vec::new()
+    } else {
+        steps::list_first(ledger.tx, *id, flow::step_count(&material))?
+    };
+    flow::begin(ledger, &material, state, plan, &mut rows, Begun::Yes)
+}
+
+/// A step starts a run: its event is recorded for the record's sake, no trigger looks at it.
+pub(super) fn child(ledger: &mut Ledger<'_>, child: &StartChild) -> Result<()> {
+    let event = &child.start.event;
+    let row = NewEvent {
+        id: event.id,
+        kind: event.kind,
+        source: &event.source,
+        content_type: event.content_type.as_deref(),
+        headers: &event.headers,
+        query: None,
+        body: Body::Inline(&event.body[..]),
+        received_at: event.received_at,
+        actor: None,
+    };
+    events::insert(ledger.tx, &row)?;
+    apply(ledger, &child.start)
 }
 
 /// The run waits as rows, and nothing else.
@@ -90,8 +111,8 @@ fn insert_waiting(ledger: &mut Ledger<'_>, start: &StartRun) -> Result<Arc<RunMa
 }
 
 fn material(ledger: &Ledger<'_>, start: &StartRun) -> Result<Arc<RunMaterial>> {
-    let StartRun { id, live, event, value, inputs, .. } = start;
-    Ok(Arc::new(RunMaterial {
+    let StartRun { id, live, event, value, inputs, parent, depth, .. } = start;
+    let material = Arc::new(RunMaterial {
         live: Arc::clone(live),
         id: *id,
         event_id: event.id,
@@ -104,7 +125,14 @@ fn material(ledger: &Ledger<'_>, start: &StartRun) -> Result<Arc<RunMaterial>> {
         inputs: Arc::clone(inputs),
         steps: Arc::new(Value::Object(Map::new())),
         vars: variables::of(ledger.tx, live)?,
-    }))
+        failed: flow::not_failed(),
+        parent: parent.map(|parent| (parent.run, parent.row)),
+        depth: *depth,
+    });
+    if *depth > 0 {
+        runs::set_ancestry(ledger.tx, *id, material.parent, *depth)?;
+    }
+    Ok(material)
 }
 
 fn new_run<'s>(ledger: &Ledger<'_>, start: &'s StartRun, inputs: Option<&'s str>) -> runs::NewRun<'s> {
@@ -124,7 +152,7 @@ fn insert_run(ledger: &Ledger<'_>, start: &StartRun) -> Result<RunState> {
     let StartRun { inputs, plan, .. } = start;
     let stored_inputs = (!inputs.is_null()).then(|| inputs.to_string());
     let row = new_run(ledger, start, stored_inputs.as_deref());
-    if plan.dispatch.is_empty() {
+    if !plan.starts() && !plan.pauses() {
         runs::insert(ledger.tx, &row)?;
         return Ok(RunState::Queued);
     }

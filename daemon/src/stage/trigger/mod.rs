@@ -13,14 +13,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tenantry_protocol::state::{EventKind, StageName, StepState};
-use tenantry_workflow::{Context, ExpressionError, plan};
+use tenantry_workflow::{Context, EventFilter, ExpressionError, plan};
 
-use super::outcome::{BeginRun, Effect, Gather, Outcome, StartRun};
+use super::outcome::{BeginRun, Effect, Gather, Outcome, StartRun, Wake};
 use super::{JobContext, Stage};
 use crate::service::catalog::{Catalog, Live, TenantCatalog};
 use crate::service::events::run_of;
 use crate::service::material::{EventMaterial, GatheredMaterial, Material, RunMaterial};
+use crate::service::step_job::Came;
 use crate::service::trigger_job::Turn;
+use crate::store::tenant::waiters::{Awaited, Waiter};
 
 /// How long the decision may take; it is pure, so this is a backstop.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -40,8 +42,8 @@ impl Trigger {
 /// What the stage is asked.
 #[derive(Clone, Debug)]
 pub enum TriggerPayload {
-    /// An event came in.
-    Event(EventMaterial),
+    /// An event came in, for which these steps may wait.
+    Event(EventMaterial, Vec<Waiter>),
     /// It is the turn of a run.
     Turn(Turn, Option<i64>, Arc<RunMaterial>),
     /// Gathered events are due.
@@ -54,9 +56,10 @@ impl Stage for Trigger {
 
     fn payload(&self, material: Material) -> Option<TriggerPayload> {
         match material {
-            Material::Event(event) => Some(TriggerPayload::Event(event)),
+            Material::Event(event) => Some(TriggerPayload::Event(event, Vec::new())),
             Material::Turn(turn, slot, run) => Some(TriggerPayload::Turn(turn, slot, run)),
             Material::Gathered(gathered) => Some(TriggerPayload::Gathered(gathered)),
+            Material::Awaited(event, waiters) => Some(TriggerPayload::Event(event, waiters)),
             Material::Step(..) | Material::Record(..) | Material::Notification(_) => None,
         }
     }
@@ -71,8 +74,8 @@ impl Stage for Trigger {
             Err(error) => return reject(error.to_string(), Vec::new()),
         };
         match payload {
-            TriggerPayload::Event(event) => take(context, &event, &catalog),
-            TriggerPayload::Turn(Turn::Cancel, _, run) => Outcome::Done(vec![Effect::CancelRun(run)]),
+            TriggerPayload::Event(event, waiters) => take(context, &event, waiters, &catalog),
+            TriggerPayload::Turn(Turn::Cancel, _, run) => Outcome::Done(vec![Effect::Stop(run)]),
             TriggerPayload::Turn(Turn::Begin, slot, run) => match begin(context, run, slot) {
                 Ok(effect) => Outcome::Done(vec![effect]),
                 Err(error) => reject(error.to_string(), Vec::new()),
@@ -82,12 +85,30 @@ impl Stage for Trigger {
     }
 }
 
+/// The steps for which this is the event that they wait for.
+fn woken(payload: &EventMaterial, waiters: Vec<Waiter>) -> Vec<Effect> {
+    let meant = |waiter: &Waiter| match serde_json::from_str::<Option<EventFilter>>(&waiter.detail) {
+        Ok(filter) => filter.is_none_or(|filter| filter.matches(&payload.value)),
+        Err(_) => false,
+    };
+    let wake = |waiter: Waiter| {
+        let came = Came::Event(Value::clone(&payload.value));
+        Effect::Wake(Box::new(Wake { run: waiter.run, row: waiter.idx, kind: Awaited::Event, came }))
+    };
+    waiters.into_iter().filter(meant).map(wake).collect()
+}
+
 fn reject(error: String, effects: Vec<Effect>) -> Outcome {
     Outcome::Reject { error, effects }
 }
 
-fn take(context: &JobContext, payload: &EventMaterial, catalog: &TenantCatalog) -> Outcome {
-    let (mut effects, mut failed) = (Vec::new(), None);
+fn take(
+    context: &JobContext,
+    payload: &EventMaterial,
+    waiters: Vec<Waiter>,
+    catalog: &TenantCatalog,
+) -> Outcome {
+    let (mut effects, mut failed) = (woken(payload, waiters), None);
     for live in matching(catalog, payload) {
         match decide(context, payload, live, &catalog.vars) {
             Ok(Some(effect)) => effects.push(effect),
@@ -182,6 +203,8 @@ fn start(
         inputs: Arc::new(inputs),
         plan,
         keys,
+        parent: None,
+        depth: 0,
     })
 }
 

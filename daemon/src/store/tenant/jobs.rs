@@ -215,6 +215,35 @@ pub fn release(tx: &WriteTx, seq: i64, token: LeaseToken, available_at: i64) -> 
     Ok(tx.execute(RELEASE, params![seq, token.as_bytes(), available_at])? > 0)
 }
 
+const PARK: &str = "
+update job
+set state = 'ready', available_at = ?3, payload = ?4, attempt = attempt - 1, lease_token = null, lease_until = null
+where seq = ?1 and lease_token = ?2";
+
+/// Puts a job aside until `available_at`, with what it must know then, as if it had not been claimed; false if the
+/// lease is stale.
+pub fn park(tx: &WriteTx, seq: i64, token: LeaseToken, available_at: i64, payload: &[u8]) -> Result<bool> {
+    Ok(tx.execute(PARK, params![seq, token.as_bytes(), available_at, payload])? > 0)
+}
+
+const PARKED: &str = "
+select payload from job where seq = ?1 and run_id = ?2 and state = 'ready' and stage = 'action'";
+
+/// What a job of the run that was put aside says; none if somebody works on it already.
+pub fn parked(tx: &ReadTx, seq: i64, run: RunId) -> Result<Option<Vec<u8>>> {
+    Ok(tx.one(PARKED, params![seq, run.as_bytes()], |row| row.get(0))?)
+}
+
+const WAKE: &str = "
+update job
+set available_at = ?3, payload = ?4
+where seq = ?1 and run_id = ?2 and state = 'ready' and stage = 'action'";
+
+/// Makes a job that was put aside due, with what has come; false if somebody works on it already.
+pub fn wake(tx: &WriteTx, seq: i64, run: RunId, now: i64, payload: &[u8]) -> Result<bool> {
+    Ok(tx.execute(WAKE, params![seq, run.as_bytes(), now, payload])? > 0)
+}
+
 const BURY: &str = "
 update job
 set state = 'dead', error = ?3, lease_token = null, lease_until = null

@@ -20,4 +20,5 @@ pub mod secrets;
 pub mod steps;
 pub mod throttles;
 pub mod variables;
+pub mod waiters;
 pub mod workflows;

@@ -66,6 +66,14 @@ pub struct Run {
     pub actor: Option<String>,
     /// The run whose idempotency keys it uses, if not its own.
     pub key_run: Option<RunId>,
+    /// A JSON object: what it has left behind.
+    pub outputs: Option<String>,
+    /// Why it ends early, if it does.
+    pub stop: Option<Stop>,
+    /// The run that started it and waits for it, and the row of the step.
+    pub parent: Option<(RunId, u32)>,
+    /// How many runs stand above it.
+    pub depth: u32,
 }
 
 /// How a new run repeats another one.
@@ -85,7 +93,8 @@ macro_rules! columns {
     ($rest:literal) => {
         concat!(
             "select id, workflow_id, revision, event_id, state, inputs, error, accepted_at, created_at, ",
-            "started_at, ended_at, logged_at, notified_at, origin, of_run, actor, key_run from run ",
+            "started_at, ended_at, logged_at, notified_at, origin, of_run, actor, key_run, outputs, stop, ",
+            "parent_run_id, parent_idx, depth from run ",
             $rest
         )
     };
@@ -110,6 +119,10 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         of_run: key_or_none(row, 14)?,
         actor: row.get(15)?,
         key_run: key_or_none(row, 16)?,
+        outputs: row.get(17)?,
+        stop: Stop::read(row.get_ref(18)?.as_str_or_null()?),
+        parent: key_or_none(row, 19)?.zip(row.get(20)?),
+        depth: count(row, 21)?,
     })
 }
 
@@ -156,6 +169,81 @@ const GET: &str = columns!("where id = ?1");
 /// The run with this id.
 pub fn get(tx: &ReadTx, id: RunId) -> Result<Option<Run>> {
     Ok(tx.one(GET, [id.as_bytes()], run)?)
+}
+
+/// Why a run ends before its steps have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A principal cancelled it, or the run that started it.
+    Cancel,
+    /// Its own time limit passed.
+    TimeOut,
+}
+
+impl Stop {
+    /// As it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::TimeOut => "time-out",
+        }
+    }
+
+    fn read(text: Option<&str>) -> Option<Self> {
+        [Self::Cancel, Self::TimeOut].into_iter().find(|stop| Some(stop.as_str()) == text)
+    }
+}
+
+/// Where a run stands, as far as its settles must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its state.
+    pub state: RunState,
+    /// Why it ends early, if it does.
+    pub stop: Option<Stop>,
+}
+
+const STANDING: &str = "select state, stop from run where id = ?1";
+
+/// Where the run stands.
+pub fn standing(tx: &ReadTx, id: RunId) -> Result<Option<Standing>> {
+    let read = |row: &Row<'_>| {
+        Ok(Standing { state: word(row, 0)?, stop: Stop::read(row.get_ref(1)?.as_str_or_null()?) })
+    };
+    Ok(tx.one(STANDING, [id.as_bytes()], read)?)
+}
+
+const SET_STOP: &str = "update run set stop = ?2 where id = ?1 and stop is null and ended_at is null";
+
+/// Notes that the run ends early; false if that was noted before or it has ended.
+pub fn set_stop(tx: &WriteTx, id: RunId, stop: Stop) -> Result<bool> {
+    Ok(tx.execute(SET_STOP, params![id.as_bytes(), stop.as_str()])? > 0)
+}
+
+const SET_OUTPUTS: &str = "update run set outputs = ?2 where id = ?1";
+
+/// Notes what the run has left behind, a JSON object.
+pub fn set_outputs(tx: &WriteTx, id: RunId, outputs: &str) -> Result<()> {
+    tx.execute(SET_OUTPUTS, params![id.as_bytes(), outputs])?;
+    Ok(())
+}
+
+const SET_ANCESTRY: &str = "
+update run set parent_run_id = ?2, parent_idx = ?3, depth = ?4 where id = ?1";
+
+/// Notes which run has started this one and waits for it, if one does, and how many runs stand above it.
+pub fn set_ancestry(tx: &WriteTx, id: RunId, parent: Option<(RunId, u32)>, depth: u32) -> Result<()> {
+    let (run, idx) = parent.unzip();
+    tx.execute(SET_ANCESTRY, params![id.as_bytes(), bind(run.as_ref()), idx, depth])?;
+    Ok(())
+}
+
+const LIVE_CHILDREN: &str = "
+select id from run where parent_run_id = ?1 and ended_at is null order by id limit ?2";
+
+/// The runs that a run has started, that it waits for and that have not ended.
+pub fn live_children(tx: &ReadTx, id: RunId, limit: u32) -> Result<Vec<RunId>> {
+    Ok(tx.all(LIVE_CHILDREN, params![id.as_bytes(), page(limit)], |row| key(row, 0))?)
 }
 
 const STATE: &str = "select state from run where id = ?1";

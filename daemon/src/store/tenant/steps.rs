@@ -13,7 +13,7 @@ use crate::store::{ReadTx, WriteTx};
 pub struct Step {
     /// Whose step.
     pub run_id: RunId,
-    /// Its place in the definition, counted from 0.
+    /// Its place in the definition, counted from 0; of an item, as `tenantry_workflow::plan::Slot` says.
     pub idx: u32,
     /// Its name in the definition.
     pub id: String,
@@ -31,6 +31,10 @@ pub struct Step {
     pub started_at: Option<i64>,
     /// Unix milliseconds.
     pub ended_at: Option<i64>,
+    /// JSON: the item that the row is for.
+    pub item: Option<String>,
+    /// JSON: how far its items are.
+    pub items: Option<String>,
 }
 
 /// A step to insert.
@@ -62,6 +66,8 @@ fn step(row: &Row<'_>) -> rusqlite::Result<Step> {
         started_at: row.get(7)?,
         ended_at: row.get(8)?,
         output_blob: row.get(9)?,
+        item: row.get(10)?,
+        items: row.get(11)?,
     })
 }
 
@@ -77,7 +83,7 @@ pub fn insert(tx: &WriteTx, run: RunId, step: &NewStep) -> Result<()> {
 }
 
 const LIST: &str = "
-select run_id, idx, id, state, attempt, output, error, started_at, ended_at, output_blob
+select run_id, idx, id, state, attempt, output, error, started_at, ended_at, output_blob, item, items
 from step
 where run_id = ?1
 order by idx";
@@ -87,8 +93,68 @@ pub fn list(tx: &ReadTx, run: RunId) -> Result<Vec<Step>> {
     Ok(tx.all(LIST, [run.as_bytes()], step)?)
 }
 
+const LIST_FIRST: &str = "
+select run_id, idx, id, state, attempt, output, error, started_at, ended_at, output_blob, item, items
+from step
+where run_id = ?1 and idx < ?2
+order by idx";
+
+/// The steps of a run in the order of the definition, without the rows of items. `steps` is how many there are.
+pub fn list_first(tx: &ReadTx, run: RunId, steps: u32) -> Result<Vec<Step>> {
+    Ok(tx.all(LIST_FIRST, params![run.as_bytes(), steps], step)?)
+}
+
+/// What an item has left behind, in the row or in `blobs/`.
+pub type ItemOutput = (Option<String>, Option<[u8; 32]>);
+
+const ITEM_OUTPUTS: &str = "
+select output, output_blob from step where run_id = ?1 and idx >= ?2 and idx % ?2 = ?3 order by idx";
+
+/// What the items of a step have left behind, in their order. `steps` is how many steps there are.
+pub fn item_outputs(tx: &ReadTx, run: RunId, steps: u32, step: u32) -> Result<Vec<ItemOutput>> {
+    Ok(tx.all(ITEM_OUTPUTS, params![run.as_bytes(), steps, step], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+const INSERT_ITEM: &str = "
+insert into step (run_id, idx, id, state, item) values (?1, ?2, ?3, 'pending', ?4)";
+
+/// Adds the row of an item.
+pub fn insert_item(tx: &WriteTx, run: RunId, idx: u32, id: &str, item: &str) -> Result<()> {
+    tx.execute(INSERT_ITEM, params![run.as_bytes(), idx, id, item])?;
+    Ok(())
+}
+
+const SET_ITEMS: &str = "update step set items = ?3 where run_id = ?1 and idx = ?2";
+
+/// Notes how far the items of a step are.
+pub fn set_items(tx: &WriteTx, run: RunId, idx: u32, items: &str) -> Result<()> {
+    tx.execute(SET_ITEMS, params![run.as_bytes(), idx, items])?;
+    Ok(())
+}
+
+const END_ITEMS: &str = "
+update step
+set state = case state when 'pending' then ?4 else 'cancelled' end, ended_at = ?5
+where run_id = ?1 and idx >= ?2 and idx % ?2 = ?3 and state in ('pending', 'running', 'retrying')
+returning idx, started_at";
+
+/// Ends the items of a step that have not ended: the ones that have begun are cancelled, the others become `rest`.
+/// Answers which had begun.
+pub fn end_items(
+    tx: &WriteTx,
+    run: RunId,
+    steps: u32,
+    step: u32,
+    rest: StepState,
+    at: i64,
+) -> Result<Vec<u32>> {
+    let row = params![run.as_bytes(), steps, step, rest.as_str(), at];
+    let ended = tx.returning(END_ITEMS, row, |row| Ok((count(row, 0)?, row.get::<_, Option<i64>>(1)?)))?;
+    Ok(ended.into_iter().filter_map(|(idx, started)| started.map(|_| idx)).collect())
+}
+
 const GET: &str = "
-select run_id, idx, id, state, attempt, output, error, started_at, ended_at, output_blob
+select run_id, idx, id, state, attempt, output, error, started_at, ended_at, output_blob, item, items
 from step
 where run_id = ?1 and idx = ?2";
 
@@ -177,7 +243,7 @@ update step
 set state = 'cancelled', ended_at = ?2
 where run_id = ?1 and state in ('pending', 'running', 'retrying')";
 
-/// Cancels the steps of a run that have not ended; answers how many.
+/// Cancels the steps of a run that has not begun; answers how many.
 pub fn cancel(tx: &WriteTx, run: RunId, at: i64) -> Result<usize> {
     Ok(tx.execute(CANCEL, params![run.as_bytes(), at])?)
 }

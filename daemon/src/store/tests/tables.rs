@@ -15,8 +15,9 @@ use crate::store::tenant::log_lines::{self, NewLine};
 use crate::store::tenant::notifications::{self, NewNotification};
 use crate::store::tenant::revisions::{self, Revision};
 use crate::store::tenant::rollups::{self, HOUR_MS};
-use crate::store::tenant::runs::{self, Expired, Filter, NewRun, Repetition};
+use crate::store::tenant::runs::{self, Expired, Filter, NewRun, Repetition, Stop};
 use crate::store::tenant::steps::{self, End, NewStep};
+use crate::store::tenant::waiters::{self, Awaited, Waiter};
 use crate::store::tenant::workflows::{self, Listening, Workflow};
 use crate::store::tenant::{keys, secrets};
 use crate::store::{Lane, WriteTx};
@@ -122,6 +123,64 @@ async fn runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_that_stop_and_runs_that_start_runs() {
+    check(|tx| {
+        let (parent, child) = (run(1_000), run(2_000));
+        runs::insert_started(tx, &parent, 1_001)?;
+        runs::insert_started(tx, &child, 2_001)?;
+        runs::set_ancestry(tx, child.id, Some((parent.id, 3)), 1)?;
+        assert_eq!(runs::live_children(tx, parent.id, 10)?, [child.id]);
+        assert!(runs::set_stop(tx, child.id, Stop::TimeOut)? && !runs::set_stop(tx, child.id, Stop::Cancel)?);
+        let standing = runs::standing(tx, child.id)?.expect("inserted");
+        assert_eq!((standing.state, standing.stop), (RunState::Running, Some(Stop::TimeOut)));
+        runs::set_outputs(tx, child.id, "{}")?;
+        let found = runs::get(tx, child.id)?.expect("inserted");
+        assert_eq!((found.parent, found.depth), (Some((parent.id, 3)), 1));
+        assert_eq!((found.outputs.as_deref(), found.stop), (Some("{}"), Some(Stop::TimeOut)));
+        assert!(runs::end(tx, child.id, RunState::Running, RunState::TimedOut, None, 2_005)?);
+        assert!(runs::live_children(tx, parent.id, 10)?.is_empty());
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_steps_wait_for() {
+    check(|tx| {
+        let waiter = |number: i64, kind, name: Option<&str>| Waiter {
+            run: RunId::new(number),
+            idx: 1,
+            kind,
+            seq: number,
+            name: name.map(str::to_owned),
+            detail: "null".to_owned(),
+            created_at: 5,
+        };
+        let exact = waiter(1, Awaited::Event, Some("order.paid"));
+        let pattern = waiter(2, Awaited::Event, Some("order.*"));
+        let all = waiter(3, Awaited::Event, Some("*"));
+        let approval = waiter(4, Awaited::Approval, None);
+        for waiter in [&exact, &pattern, &all, &approval] {
+            waiters::insert(tx, waiter)?;
+        }
+        assert_eq!(waiters::count_events(tx)?, 3);
+        let runs = |name: &str| -> Result<Vec<i64>> {
+            Ok(waiters::of_event(tx, name, 10)?.into_iter().map(|waiter| waiter.seq).collect())
+        };
+        assert_eq!(runs("order.paid")?, [1, 3, 2]);
+        assert_eq!(runs("order.paid.late")?, [3, 2]);
+        assert_eq!(runs("orders")?, [3]);
+        assert_eq!(waiters::of_event(tx, "order.paid", 2)?.len(), 2);
+        assert_eq!(waiters::approvals(tx, None, 10)?, [approval]);
+        assert_eq!(waiters::get(tx, exact.run, 1)?.as_ref(), Some(&exact));
+        assert_eq!(waiters::delete(tx, exact.run, 1)?, Some(Awaited::Event));
+        assert_eq!(waiters::delete(tx, exact.run, 1)?, None);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn steps_attempts_and_log_lines() {
     check(|tx| {
         let run = RunId::new(1);
@@ -153,8 +212,23 @@ async fn steps_attempts_and_log_lines() {
         let found = steps::get(tx, run, 0)?.expect("inserted");
         assert_eq!((found.state, found.attempt, found.started_at), (StepState::Succeeded, 2, Some(5)));
         assert_eq!((found.output.as_deref(), found.error), (Some("[1]"), None));
-        assert_eq!(steps::cancel(tx, run, 10)?, 1);
-        assert_eq!(steps::list(tx, run)?.last().map(|step| step.state), Some(StepState::Cancelled));
+        for item in 0..3 {
+            steps::insert_item(tx, run, 2 * (item + 1) + 1, "then", "7")?;
+        }
+        assert!(
+            steps::start(tx, run, 3, StepState::Pending, 11)?
+                && steps::start(tx, run, 5, StepState::Pending, 11)?
+        );
+        assert!(steps::end(tx, run, 3, running, &end)?);
+        steps::set_items(tx, run, 1, "{}")?;
+        assert_eq!(steps::list_first(tx, run, 2)?.iter().map(|step| step.idx).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(steps::end_items(tx, run, 2, 1, StepState::Skipped, 12)?, [5]);
+        let states: Vec<_> = steps::list(tx, run)?.into_iter().skip(2).map(|step| step.state).collect();
+        assert_eq!(states, [StepState::Succeeded, StepState::Cancelled, StepState::Skipped]);
+        assert_eq!(
+            steps::item_outputs(tx, run, 2, 1)?,
+            [(Some("[1]".to_owned()), None), (None, None), (None, None)]
+        );
 
         let attempt = NewAttempt {
             idx: 0,
@@ -175,7 +249,7 @@ async fn steps_attempts_and_log_lines() {
         let lines = log_lines::list(tx, run, 1, 10)?;
         let lines: Vec<_> = lines.iter().map(|line| (line.number, line.text.as_str())).collect();
         assert_eq!(lines, [(2, "b"), (3, "c")]);
-        assert_eq!((steps::delete(tx, run)?, attempts::delete(tx, run)?), (2, 1));
+        assert_eq!((steps::delete(tx, run)?, attempts::delete(tx, run)?), (5, 1));
         assert_eq!((log_lines::delete(tx, run, 0)?, log_lines::delete(tx, run, 2)?), (0, 2));
         assert_eq!((log_lines::delete(tx, run, 2)?, log_lines::delete(tx, run, 2)?), (1, 0));
         Ok(())

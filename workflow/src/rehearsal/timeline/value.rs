@@ -23,6 +23,11 @@ pub(super) fn run(begun: i64) -> Value {
     })
 }
 
+/// `output` of what an action has left behind.
+pub(super) fn output(left: &Value) -> Value {
+    ["output", "body", "stdout"].iter().find_map(|field| left.get(field)).cloned().unwrap_or_default()
+}
+
 /// `steps.<id>` of a step that has ended.
 pub(super) fn step(
     state: StepState,

@@ -30,8 +30,10 @@ macro_rules! templates {
 
 templates! {
     "hello" "yaml",
+    "approval" "yaml",
     "csv-inbox" "yaml",
     "daily-digest" "yaml",
+    "fan-out" "yaml",
     "form-to-inbox" "yaml",
     "form-to-mail" "yaml",
     "github-release" "yaml",
