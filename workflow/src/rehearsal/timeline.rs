@@ -3,6 +3,7 @@
 //! It follows what the daemon does (trigger, action and logging stage); where that has a random number, the delay of a
 //! retry, this takes the longest delay.
 
+mod items;
 mod value;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -256,33 +257,6 @@ impl Play<'_> {
             row.begun = row.begun.or(Some(now));
             row.attempts = 1;
         }
-    }
-
-    /// All items of a step, one mock after the other; they are not tried again here. It takes as long as the longest.
-    fn items(&mut self, step: &Step, attempt: u32) -> (Answer, u64) {
-        let items = self.rows.get(step.index).map(|row| row.items.clone()).unwrap_or_default();
-        let (mut outputs, mut failed, mut longest) = (Vec::new(), 0, 0);
-        for (number, item) in (1..).zip(&items) {
-            let (answer, took) = self.one(step, attempt, number, item);
-            longest = longest.max(took);
-            outputs.push(match answer {
-                Answer::Done(left) => value::output(&left),
-                Answer::Failed { .. } => {
-                    failed += 1;
-                    Value::Null
-                }
-            });
-            if failed > 0 && step.foreach.as_ref().is_some_and(|foreach| foreach.fail_fast) {
-                outputs.resize(items.len(), Value::Null);
-                break;
-            }
-        }
-        let left = json!({ "output": outputs });
-        if failed == 0 {
-            return (Answer::Done(left), longest);
-        }
-        let error = format!("{failed} of {} items failed", items.len());
-        (Answer::Failed { class: FailureClass::Permanent, error, left, retry_after_ms: None }, longest)
     }
 
     fn begin(&mut self, index: usize, attempt: u32) {
