@@ -180,6 +180,29 @@ async fn what_steps_wait_for() {
     .await;
 }
 
+/// The rows of the items of step 1 of two steps.
+fn items(tx: &WriteTx, run: RunId, end: &End) -> Result<()> {
+    let running = StepState::Running;
+    for item in 0..3 {
+        steps::insert_item(tx, run, 2 * (item + 1) + 1, "then", "7")?;
+    }
+    assert!(
+        steps::start(tx, run, 3, StepState::Pending, 11)?
+            && steps::start(tx, run, 5, StepState::Pending, 11)?
+    );
+    assert!(steps::end(tx, run, 3, running, end)?);
+    steps::set_items(tx, run, 1, "{}")?;
+    assert_eq!(steps::list_first(tx, run, 2)?.iter().map(|step| step.idx).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(steps::end_items(tx, run, 2, 1, StepState::Skipped, 12)?, [5]);
+    let states: Vec<_> = steps::list(tx, run)?.into_iter().skip(2).map(|step| step.state).collect();
+    assert_eq!(states, [StepState::Succeeded, StepState::Cancelled, StepState::Skipped]);
+    assert_eq!(
+        steps::item_outputs(tx, run, 2, 1)?,
+        [(Some("[1]".to_owned()), None), (None, None), (None, None)]
+    );
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_attempts_and_log_lines() {
     check(|tx| {
@@ -212,23 +235,7 @@ async fn steps_attempts_and_log_lines() {
         let found = steps::get(tx, run, 0)?.expect("inserted");
         assert_eq!((found.state, found.attempt, found.started_at), (StepState::Succeeded, 2, Some(5)));
         assert_eq!((found.output.as_deref(), found.error), (Some("[1]"), None));
-        for item in 0..3 {
-            steps::insert_item(tx, run, 2 * (item + 1) + 1, "then", "7")?;
-        }
-        assert!(
-            steps::start(tx, run, 3, StepState::Pending, 11)?
-                && steps::start(tx, run, 5, StepState::Pending, 11)?
-        );
-        assert!(steps::end(tx, run, 3, running, &end)?);
-        steps::set_items(tx, run, 1, "{}")?;
-        assert_eq!(steps::list_first(tx, run, 2)?.iter().map(|step| step.idx).collect::<Vec<_>>(), [0, 1]);
-        assert_eq!(steps::end_items(tx, run, 2, 1, StepState::Skipped, 12)?, [5]);
-        let states: Vec<_> = steps::list(tx, run)?.into_iter().skip(2).map(|step| step.state).collect();
-        assert_eq!(states, [StepState::Succeeded, StepState::Cancelled, StepState::Skipped]);
-        assert_eq!(
-            steps::item_outputs(tx, run, 2, 1)?,
-            [(Some("[1]".to_owned()), None), (None, None), (None, None)]
-        );
+        items(tx, run, &end)?;
 
         let attempt = NewAttempt {
             idx: 0,
