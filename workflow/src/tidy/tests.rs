@@ -106,7 +106,8 @@ impl Scribe {
             0 => self.out.push_str("  "),
             1 => {
                 self.comments += 1;
-                self.out.push_str(&format!(" # c{}", self.comments));
+                self.out.push_str(" # c");
+                self.out.push_str(&self.comments.to_string());
             }
             _ => {}
         }
@@ -119,7 +120,9 @@ impl Scribe {
             self.comments += 1;
             let indent = if self.below(3) == 0 { self.below(6) as usize } else { column };
             self.column(indent);
-            self.out.push_str(&format!("# c{}\n", self.comments));
+            self.out.push_str("# c");
+            self.out.push_str(&self.comments.to_string());
+            self.out.push('\n');
         }
     }
 

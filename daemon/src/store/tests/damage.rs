@@ -182,7 +182,7 @@ async fn a_second_daemon_is_kept_out_of_the_folder() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_at_rest_make_room_for_others() {
-    let idle_close = std::time::Duration::from_secs(60);
+    let idle_close = std::time::Duration::from_mins(1);
     let house = House::with(|limits| (limits.idle_tenants, limits.idle_close) = (2, idle_close / 15)).await;
     let (clock, mut tenants) = (Clock::system(), Vec::new());
     let (start, rest) = (clock.instant(), idle_close / 15 / 20);
