@@ -47,6 +47,7 @@ impl Service {
             let detail = format!("{file} has {count} finding{}", if count == 1 { "" } else { "s" });
             return Err(Error::new(ErrorCode::InvalidWorkflow, detail).with_findings(checked.findings));
         };
+        refuse_silent_triggers(&workflow)?;
         // One after another, so that two workflows cannot take the same path at the same time.
         let _turn = self.applying.lock().await;
         let catalog = self.catalog.of(tenant.id).await?;
@@ -225,6 +226,20 @@ fn remove(ledger: &mut Ledger<'_>, by: &Context, id: WorkflowId, name: &str) -> 
     }
     ledger.change(|| Change::Workflow { name: name.to_owned() });
     ledger.audit_by(by, "workflow.delete", &id.to_string(), &json!({ "name": name }))
+}
+
+/// Refuses what would look as if it worked: the language knows schedules and files, but nothing in the daemon fires
+/// them yet.
+fn refuse_silent_triggers(workflow: &Workflow) -> Result<()> {
+    let triggers = &workflow.triggers;
+    let key = match (triggers.schedules.is_empty(), triggers.files.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, _) => "on.schedule",
+        (true, false) => "on.file",
+    };
+    let detail = format!("workflow {} has {key}, which this daemon does not fire yet", workflow.name);
+    Err(Error::new(ErrorCode::InvalidWorkflow, detail)
+        .with_hint("start it with on.manual and a timer of the machine, or with on.webhook"))
 }
 
 fn refuse_taken_paths(catalog: &TenantCatalog, workflow: &Workflow) -> Result<()> {

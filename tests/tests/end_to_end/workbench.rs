@@ -50,6 +50,12 @@ async fn a_set_is_applied_as_a_whole_or_not_at_all() {
         refused(apply(set(&[("a", source("a", "a")), ("b", broken)], &[])).await),
         ErrorCode::InvalidWorkflow
     );
+    // A trigger that nothing fires yet is refused, not kept in silence.
+    for on in ["schedule: [{ cron: \"0 6 * * *\" }]", "file: { path: \"inbox/*.csv\" }"] {
+        let silent = format!("name: silent\non: {{ {on} }}\nsteps: [{{ id: a, jq: \"1\" }}]\n");
+        let applied = apply(set(&[("a", source("a", "a")), ("silent", silent)], &[])).await;
+        assert_eq!(refused(applied), ErrorCode::InvalidWorkflow, "{on}");
+    }
     assert_eq!(
         refused(apply(set(&[("a", source("a", "a")), ("b", source("a", "b"))], &[])).await),
         ErrorCode::InvalidWorkflow
