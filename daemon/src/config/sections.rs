@@ -312,7 +312,7 @@ pub struct Stages {
 impl Default for Stages {
     fn default() -> Self {
         Self {
-            trigger: Stage { concurrency: 256, tenant_ceiling: 128, ..Stage::default() },
+            trigger: Stage { concurrency: 160, tenant_ceiling: 80, ..Stage::default() },
             action: Stage { concurrency: 256, tenant_ceiling: 64, ..Stage::default() },
             logging: Stage { concurrency: 128, tenant_ceiling: 64, ..Stage::default() },
             notification: Stage { concurrency: 128, tenant_ceiling: 32, ..Stage::default() },

@@ -149,6 +149,7 @@ impl Filters for Absent {
 }
 
 #[cfg(not(feature = "server"))]
+#[expect(clippy::unnecessary_wraps, reason = "the whole program's may fail")]
 fn jq() -> Result<Box<dyn Filters>, Failure> {
     Ok(Box::new(Absent))
 }
