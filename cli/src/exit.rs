@@ -111,6 +111,7 @@ impl Exit {
             | E::UnsupportedMedia
             | E::RateLimited
             | E::QueueFull
+            | E::WaitingFull
             | E::RunnerUnavailable
             | E::StoreFull
             | E::StoreReadOnly

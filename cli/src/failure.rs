@@ -181,6 +181,13 @@ impl Failure {
         Self::local(Local::File, format!("cannot {verb} {}: {error}", path.display()))
     }
 
+    /// The same with what it is about in front.
+    #[must_use]
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// The same with a better hint.
     #[must_use]
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {

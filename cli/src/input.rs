@@ -94,7 +94,8 @@ pub(crate) fn json(argument: &str) -> Result<Value, Failure> {
     })
 }
 
-/// Inputs of a run: an object of JSON below `-i key=value` pairs.
+/// Inputs of a run: an object of JSON below `-i key=value` pairs. A value that begins with `@` is the text of that file
+/// (`@-` for standard input), `@@` stands for one `@`.
 pub(crate) fn inputs(
     document: Option<&str>,
     pairs: Vec<(String, String)>,
@@ -104,7 +105,14 @@ pub(crate) fn inputs(
         Some(Value::Object(map)) => map,
         Some(_) => return Err(Failure::usage("--input-json is an object: {\"name\": value}")),
     };
-    inputs.extend(pairs.into_iter().map(|(key, value)| (key, Value::String(value))));
+    for (key, value) in pairs {
+        let value = match value.strip_prefix('@') {
+            Some(rest) if rest.starts_with('@') => rest.to_owned(),
+            Some(path) => text(Path::new(path)).map_err(|failure| failure.about(&format!("input {key}")))?,
+            None => value,
+        };
+        inputs.insert(key, Value::String(value));
+    }
     Ok(inputs)
 }
 
@@ -155,6 +163,20 @@ mod tests {
         let pairs = vec![parse_pair("b=x=y").unwrap(), parse_pair("c=").unwrap()];
         let inputs = inputs(Some("{\"a\": 1, \"b\": 2}"), pairs).unwrap();
         assert_eq!(Value::from(inputs), serde_json::json!({ "a": 1, "b": "x=y", "c": "" }));
+    }
+
+    #[test]
+    fn an_input_may_be_a_file_and_a_failure_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("orders.json");
+        std::fs::write(&path, "[1]\n").unwrap();
+        let pair = |value: String| vec![("orders".to_owned(), value)];
+        let read = inputs(None, pair(format!("@{}", path.display()))).unwrap();
+        assert_eq!(Value::from(read), serde_json::json!({ "orders": "[1]\n" }));
+        let at = inputs(None, pair("@@ada".to_owned())).unwrap();
+        assert_eq!(Value::from(at), serde_json::json!({ "orders": "@ada" }));
+        let missing = inputs(None, pair(format!("@{}/absent", folder.path().display()))).unwrap_err();
+        assert!(missing.message.contains("input orders"), "{}", missing.message);
     }
 
     #[test]

@@ -82,12 +82,14 @@ fn four_rows(tx: &WriteTx, now: i64) -> Result<()> {
         id: event,
         kind: EventKind::Webhook,
         source: "hook",
+        method: None,
         content_type: Some("application/json"),
         headers: "{}",
         query: None,
         body: Body::Inline(&body),
         received_at: now,
         actor: None,
+        depth: 0,
     };
     events::insert(tx, &new)?;
     let new = NewRun {

@@ -31,6 +31,7 @@ use crate::service::handover::Handover;
 use crate::service::running::Running;
 use crate::service::secrets::Secrets;
 use crate::service::sessions::Identity;
+use crate::service::waiting::Waiting;
 use crate::stage::action::runner_link::{RunnerLink, RunnerSettings};
 use crate::stage::{action, driver, feeder, logging, notification, trigger};
 use crate::store::Store;
@@ -144,6 +145,7 @@ async fn open_service(
         handover: Handover::new(&config.stages),
         feed: Feed::default(),
         running: Running::default(),
+        waiting: Waiting::default(),
         identity,
         notary,
         refusals: Refusals::new(config.api.refusal_records, KEY_LIMIT),

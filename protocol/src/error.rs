@@ -88,6 +88,8 @@ codes! {
         "wait as long as Retry-After says";
     QueueFull = "queue-full", 429, "the tenant's queue is at its quota",
         "wait as long as Retry-After says; `tenantry queue list` shows what is waiting";
+    WaitingFull = "waiting-full", 503, "too many senders wait for the results of their webhooks",
+        "wait as long as Retry-After says, or answer with `respond: ack`";
     SecretMissing = "secret-missing", 422, "a secret that the workflow names does not exist",
         "`tenantry secret set NAME` and retry";
     ExpressionFailed = "expression-failed", 422, "an expression could not be evaluated",

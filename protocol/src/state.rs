@@ -152,5 +152,7 @@ words! {
         Manual = "manual",
         /// A step or a principal emitted it.
         Emitted = "emitted",
+        /// A run of another workflow ended.
+        Workflow = "workflow",
     }
 }

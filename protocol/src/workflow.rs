@@ -144,9 +144,9 @@ pub struct WorkflowView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TriggerView {
-    /// `webhook`, `manual` or `event`.
+    /// `webhook`, `manual`, `event` or `workflow`.
     pub kind: String,
-    /// The webhook's path on the ingress listener, or the event's name.
+    /// The webhook's path on the ingress listener, the event's name, or the name of the workflow whose end it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
     /// How a webhook is verified.

@@ -2,8 +2,8 @@
 //!
 //! What is here knows the product only by what a person or a machine beside it can see: files, the socket, the
 //! listener, exit codes. It must never reach into the daemon's modules to learn what happened, because then a test could
-//! agree with a lie. The one exception is [`powercut`], which drives the real store in a child process and judges the
-//! files that a power cut would leave.
+//! agree with a lie. There are two exceptions: [`powercut`] drives the real store in a child process and judges the files
+//! that a power cut would leave, and [`fuzz`] calls the readers of strangers' texts, with oracles of its own.
 //!
 //! Begin with [`daemon::TestDaemon`] (a real daemon in a folder of its own) and [`receiver::Receiver`] (the outside
 //! world that actions and notifications reach).
@@ -11,6 +11,7 @@
 pub mod binary;
 pub mod crash;
 pub mod daemon;
+pub mod fuzz;
 pub mod http;
 pub mod powercut;
 pub mod random;

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
+use ring::signature::{Ed25519KeyPair, KeyPair};
 
 fn mac(secret: &[u8], message: &[u8]) -> hmac::Tag {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message)
@@ -27,6 +28,40 @@ pub fn standard(secret: &str, id: &str, timestamp: i64, body: &[u8]) -> String {
     let mut message = format!("{id}.{timestamp}.").into_bytes();
     message.extend_from_slice(body);
     format!("v1,{}", STANDARD.encode(mac(&key, &message)))
+}
+
+/// The value of `webhook-signature` (Standard Webhooks, "Asymmetric") by the key pair that grows from a seed.
+pub fn standard_asymmetric(seed: &[u8; 32], id: &str, timestamp: i64, body: &[u8]) -> String {
+    let message = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
+    let signature = pair(seed).map(|pair| pair.sign(&message));
+    format!("v1a,{}", signature.map(|signature| STANDARD.encode(signature)).unwrap_or_default())
+}
+
+/// The public key of that pair, as its receiver stores it.
+pub fn standard_public(seed: &[u8; 32]) -> String {
+    let key = pair(seed).map(|pair| STANDARD.encode(pair.public_key()));
+    format!("whpk_{}", key.unwrap_or_default())
+}
+
+fn pair(seed: &[u8; 32]) -> Option<Ed25519KeyPair> {
+    Ed25519KeyPair::from_seed_unchecked(seed).ok()
+}
+
+/// The value of `Stripe-Signature`.
+pub fn stripe(secret: &str, timestamp: i64, body: &[u8]) -> String {
+    let message = [format!("{timestamp}.").as_bytes(), body].concat();
+    format!("t={timestamp},v1={}", hex(mac(secret.as_bytes(), &message).as_ref()))
+}
+
+/// The value of `X-Slack-Signature`; other senders put the same into other headers.
+pub fn slack(secret: &str, timestamp: i64, body: &[u8]) -> String {
+    let message = [format!("v0:{timestamp}:").as_bytes(), body].concat();
+    format!("v0={}", hex(mac(secret.as_bytes(), &message).as_ref()))
+}
+
+/// The value of `X-Shopify-Hmac-Sha256`.
+pub fn shopify(secret: &str, body: &[u8]) -> String {
+    STANDARD.encode(mac(secret.as_bytes(), body))
 }
 
 /// Seconds since the epoch, as timestamps of webhooks count.

@@ -54,8 +54,9 @@ impl Default for Context<'_> {
     }
 }
 
-/// The fields of `event`. Header names are lower case; `scheduled_at` is of schedules, `size` of files, `items` (its events)
-/// of a batch.
+/// The fields of `event`; what an event does not have is null. Header names are lower case. `depth` counts the events
+/// that it follows from. `workflow`, `run`, `state`, `error` and `outputs` are of the run whose end it is.
+/// `scheduled_at` is of schedules, `size` of files, `items` (its events) of a batch.
 pub const EVENT_FIELDS: &[&str] = &[
     "id",
     "kind",
@@ -69,6 +70,12 @@ pub const EVENT_FIELDS: &[&str] = &[
     "received_at",
     "scheduled_at",
     "items",
+    "depth",
+    "workflow",
+    "run",
+    "state",
+    "error",
+    "outputs",
 ];
 /// The fields of `tenant`.
 pub const TENANT_FIELDS: &[&str] = &["id", "name"];

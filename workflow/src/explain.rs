@@ -72,6 +72,10 @@ explain! {
         "the message says which characters are possible there", fixture!("bad-step-id");
     "bad-path": "it cannot be the path of a webhook",
         "use segments of a-z, 0-9, dots, dashes and underscores, joined by /", fixture!("bad-path");
+    "bad-payload": "`signed-payload` does not describe something that proves who signed it, and when",
+        "name `{body}` once, and `{timestamp}` where `timestamp-header` says that there is one", fixture!("verify-timestamp-unsigned");
+    "bad-status": "it is not a status that a sender can be answered with",
+        "use a number from 200 to 599", fixture!("respond-bad-status");
     "bad-time": "it is not a moment",
         "write it as 2026-11-24T08:00:00Z, or with an offset such as +01:00", None;
     "bad-timezone": "there is no time zone of that name",
@@ -96,6 +100,8 @@ explain! {
         "keep one of the two", fixture!("schedule-twice");
     "duplicate-secret": "a webhook names the same secret twice",
         "name it once", text!("name: x\non:\n  webhook:\n    path: a\n    verify: { scheme: github, secrets: [\"${{ secrets.A }}\", \"${{ secrets.A }}\"] }\nsteps: [{ jq: \"1\" }]\n");
+    "duplicate-word": "the same word is there twice",
+        "keep one of the two", fixture!("webhook-method-twice");
     "duplicate-workflow": "two of the files that are applied together have the same workflow name",
         "give one of the two another name", None;
     "emits-own-trigger": "a step emits an event that starts the same workflow, so that it may follow from itself without end",
@@ -138,7 +144,9 @@ explain! {
         "let the groups wait for each other; `finally` waits for everything anyway", fixture!("needs-into-a-group");
     "not-supported": "a key of the language that this release does not know yet",
         "leave it out", fixture!("planned-function");
-    "reserved-header": "a header that the connection sets itself",
+    "own-trigger": "the end of the workflow's own run would start it again, without end",
+        "name other workflows", fixture!("workflow-trigger-itself");
+    "reserved-header": "a header that the connection sets itself, or that proves who the sender is",
         "leave it out", fixture!("reserved-header");
     "secret-flow": "a secret stands where it would be shown, stored or compared",
         "secrets may stand in requests, in `env`, in `stdin` and in `verify`, as the whole expression",

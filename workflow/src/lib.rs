@@ -35,10 +35,10 @@ pub use context::Context;
 pub use definition::{
     Action, ActionKind, Algorithm, ApproveAction, ApproveCall, Batch, Call, Concurrency, Debounce, Dedupe,
     EmitAction, EmitCall, Encoding, EventFilter, EventTrigger, EventWait, FileTrigger, Foreach, HttpAction,
-    HttpBody, HttpCall, INBOX, Input, InputType, JqAction, JqCall, ManualTrigger, Message, NotifyOn,
-    NotifyRule, OnConflict, OnError, OnTimeout, Outputs, Pace, Retention, RunAction, RunCall, Scheme,
-    StatusRange, Step, SwitchAction, Throttle, Triggers, Verify, WaitAction, WaitCall, WebhookTrigger,
-    Workflow, WorkflowAction, WorkflowCall,
+    HttpBody, HttpCall, INBOX, Input, InputType, JqAction, JqCall, ManualTrigger, Message, Method, NotifyOn,
+    NotifyRule, OnConflict, OnError, OnTimeout, Outputs, Pace, Reply, Respond, RespondMode, Retention,
+    RunAction, RunCall, RunEnding, Scheme, Signed, StatusRange, Step, SwitchAction, Throttle, Triggers,
+    Verify, WaitAction, WaitCall, WebhookTrigger, Workflow, WorkflowAction, WorkflowCall, WorkflowTrigger,
 };
 pub use duration::{DurationError, parse_ms as parse_duration_ms};
 pub use expression::{Expression, ExpressionError, Template, ValueTemplate};

@@ -28,6 +28,17 @@ pub const MAX_OUTPUTS_BYTES: usize = 256 * 1024;
 pub const MAX_FINDINGS: usize = 100;
 /// Webhook triggers of a workflow.
 pub const MAX_WEBHOOKS: usize = 16;
+/// Events that may follow from one another: emitted by runs of each other, or started by each other's ends. What
+/// starts itself ends here.
+pub const MAX_EVENT_DEPTH: u32 = 32;
+/// Secrets that may verify one webhook at the same time.
+pub const MAX_VERIFY_SECRETS: usize = 8;
+/// The longest replay window of a webhook, in milliseconds: one day.
+pub const MAX_TOLERANCE_MS: u64 = 24 * 60 * 60 * 1000;
+/// The longest time that a webhook's sender may be kept waiting for a result, in milliseconds: five minutes.
+pub const MAX_RESPOND_TIMEOUT_MS: u64 = 5 * 60 * 1000;
+/// Header fields that a webhook may choose for its event.
+pub const MAX_EVENT_HEADERS: usize = 32;
 /// Entries of a list or mapping that is not the list of steps: headers, env, inputs, notify rules.
 pub const MAX_ENTRIES: usize = 100;
 /// Bytes of one expression, without its delimiters.

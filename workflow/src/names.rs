@@ -52,10 +52,37 @@ pub fn is_event_pattern(text: &str) -> bool {
     }
 }
 
+/// Whether the text may be a pattern for names of workflows: a name, or a name's beginning and `*`, or `*` alone.
+pub fn is_workflow_pattern(text: &str) -> bool {
+    use tenantry_protocol::permission::is_name;
+    match text.strip_suffix('*') {
+        None => is_name(text),
+        Some("") => true,
+        Some(prefix) => is_name(prefix.strip_suffix('-').unwrap_or(prefix)),
+    }
+}
+
 /// Whether the text may be the name of an HTTP header (RFC 9110 §5.6.2 token).
 pub fn is_header_name(text: &str) -> bool {
     matches!(text.len(), 1..=128)
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Whether a header field of that name carries a proof of who sent a request: no event ever keeps it.
+pub fn is_proof_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["authorization", "cookie", "signature", "hmac"].iter().any(|word| name.contains(word))
+}
+
+/// Whether a header field of that name looks as if it carried a credential: an event keeps it only where the trigger
+/// names it.
+pub fn is_credential_header(name: &str) -> bool {
+    const WORDS: &[&str] =
+        &["token", "secret", "passw", "apikey", "api-key", "api_key", "access-key", "credential", "session"];
+    let lower = name.to_ascii_lowercase();
+    is_proof_header(&lower)
+        || WORDS.iter().any(|word| lower.contains(word))
+        || lower.split(['-', '_']).any(|part| matches!(part, "auth" | "sign" | "sig" | "jwt"))
 }
 
 #[cfg(test)]
@@ -92,6 +119,24 @@ mod tests {
             assert!(!is_event_pattern(bad), "{bad}");
         }
         assert!(!is_event_name("invoice.*"));
+    }
+
+    #[test]
+    fn headers_with_credentials() {
+        for name in
+            ["Authorization", "Proxy-Authorization", "Cookie", "X-Hub-Signature", "X-Shopify-Hmac-Sha256"]
+        {
+            assert!(is_proof_header(name) && is_credential_header(name), "{name}");
+        }
+        for name in ["X-Gitlab-Token", "X-API-Key", "x-auth", "X-Sign", "X-Amz-Security-Token", "Access-Key"]
+        {
+            assert!(!is_proof_header(name) && is_credential_header(name), "{name}");
+        }
+        for name in
+            ["x-github-event", "webhook-id", "content-type", "user-agent", "x-author", "idempotency-key"]
+        {
+            assert!(!is_credential_header(name), "{name}");
+        }
     }
 
     #[test]

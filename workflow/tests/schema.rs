@@ -188,12 +188,16 @@ const BEYOND: &[&str] = &[
     "input-default-type",
     "max-delay-shorter",
     "planned-vars",
+    "input-integer-default",
+    "respond-timeout-with-ack",
     "retry-at-most-once",
     "schedule-catchup-window",
     "secret-missing",
     "unknown-failure",
     "verify-no-header",
+    "verify-tolerance-without-time",
     "verify-unfit-key",
+    "verify-unfit-tolerance",
 ];
 
 #[test]

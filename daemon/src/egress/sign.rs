@@ -10,10 +10,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
+use ring::signature::{ED25519, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
 /// How the text form of a Standard Webhooks secret begins (Standard Webhooks 1.0, "Symmetric").
 pub const STANDARD_SECRET_PREFIX: &str = "whsec_";
+
+/// How the text form of a public key begins (Standard Webhooks 1.0, "Asymmetric").
+pub const STANDARD_PUBLIC_PREFIX: &str = "whpk_";
 
 /// The hash inside the HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -82,6 +86,18 @@ pub fn sign_standard(secret: &[u8], id: &str, timestamp_s: i64, body: &[u8]) -> 
     signature
 }
 
+/// The bytes of a public key, if the secret is the text form of one. Such a secret must never become the key of an
+/// HMAC: everybody may know it.
+pub fn standard_public_key(secret: &[u8]) -> Option<Vec<u8>> {
+    let text = secret.strip_prefix(STANDARD_PUBLIC_PREFIX.as_bytes())?;
+    Some(STANDARD.decode(text).unwrap_or_default())
+}
+
+/// Whether the owner of an Ed25519 key signed the parts, joined without anything between them (RFC 8032).
+pub fn signed_by(public_key: &[u8], parts: &[&[u8]], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, public_key).verify(&parts.concat(), signature).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +137,29 @@ mod tests {
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
         assert!(hex(tag(Algorithm::Sha512, b"Jefe", data)).starts_with("164b7a7bfcf819e2e395fbe73b56e0a3"));
+    }
+
+    /// RFC 8032 §7.1, test 2.
+    #[test]
+    fn the_published_ed25519_vector_is_met() {
+        let bytes = |hex: &str| -> Vec<u8> {
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+        };
+        let key = bytes("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+        let signature = bytes(
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+        );
+        assert!(signed_by(&key, &[&[0x72]], &signature));
+        assert!(!signed_by(&key, &[&[0x73]], &signature));
+        assert!(!signed_by(&key[1..], &[&[0x72]], &signature));
+        assert!(!signed_by(&key, &[&[0x72]], &signature[1..]));
+    }
+
+    #[test]
+    fn a_public_key_is_told_from_a_secret() {
+        assert_eq!(standard_public_key(b"whpk_AAEC"), Some(vec![0, 1, 2]));
+        assert_eq!(standard_public_key(b"whpk_!"), Some(Vec::new()));
+        assert_eq!(standard_public_key(b"whsec_AAEC"), None);
     }
 
     #[test]

@@ -5,13 +5,15 @@ use tenantry_workflow::{Context, WebhookTrigger};
 
 use super::verify::Verified;
 use crate::error::{Error, Result};
+use crate::service::event::sha256_hex;
 use crate::service::events::DedupeKey;
 use crate::service::material::EventMaterial;
 
 /// How long a sender's own delivery id is remembered where the trigger says nothing else, in milliseconds.
 const DELIVERY_TTL_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// The trigger's own key, else the sender's delivery id.
+/// The trigger's own key, else the sender's delivery id, else what was signed together with its time: within the replay
+/// window the same request again is a repeat.
 pub(super) fn key_of(
     hook: &WebhookTrigger,
     verified: &Verified,
@@ -19,8 +21,14 @@ pub(super) fn key_of(
 ) -> Result<Option<DedupeKey>> {
     let scope = format!("hook:{}", hook.path);
     let Some(dedupe) = &hook.dedupe else {
-        let delivery = verified.delivery_id.as_deref();
-        return Ok(delivery.map(|id| DedupeKey::new(&scope, id, DELIVERY_TTL_MS)));
+        if let Some(id) = &verified.delivery_id {
+            return Ok(Some(DedupeKey::new(&scope, id, DELIVERY_TTL_MS)));
+        }
+        let window_ms = i64::try_from(hook.verify.tolerance_ms).unwrap_or(i64::MAX).saturating_mul(2);
+        return Ok(verified.timestamp_ms.map(|signed_ms| {
+            let body = sha256_hex(&material.event.body);
+            DedupeKey::new(&scope, &format!("{signed_ms}:{body}"), window_ms)
+        }));
     };
     let values = Context { event: &material.value, ..Context::default() };
     let key = dedupe.key.text(&values).map_err(|error| {

@@ -1,13 +1,15 @@
 //! The ingress: the public listener where webhooks arrive. `POST /hooks/<tenant>/<path>`.
 //!
-//! The order is the defence: address rate → tenant → tenant rate → body limit → signature over the raw bytes →
-//! parsing → deduplication and event in one transaction → 202. An unknown tenant and an unknown path answer alike.
+//! The order is the defence: address rate → tenant → tenant rate → method → body limit → signature over the raw bytes
+//! → parsing → deduplication and event in one transaction → 202. An unknown tenant and an unknown path answer alike.
 //! **Invariant:** nothing is parsed before it is verified, and nothing is acknowledged before its commit.
 //! Go next to [`verify`] for signatures and to `service::events` for what accepting does.
 
 mod dedupe;
+mod handshake;
 mod rates;
 mod reply;
+mod respond;
 pub mod verify;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,18 +21,18 @@ use http_body_util::Full;
 use serde_json::json;
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::id::{EventId, RequestId};
-use tenantry_protocol::run::Accepted;
 use tenantry_protocol::state::EventKind;
-use tenantry_workflow::{Scheme, WebhookTrigger};
+use tenantry_workflow::WebhookTrigger;
 
 use self::rates::Rates;
+use self::respond::{Answer, Asked};
 use self::verify::{Verified, VerifySpec};
 use crate::context::{Context, Origin, Principal, PrincipalKind};
 use crate::error::{Error, Result};
 use crate::http::listen::{PeerInfo, RequestBody, client_ip, read_body};
 use crate::service::Service;
 use crate::service::directory::{Tenant, count};
-use crate::service::event::{Event, kept_headers};
+use crate::service::event::{Event, is_multipart, kept_headers};
 use crate::service::events::Arriving;
 use crate::service::material::EventMaterial;
 use crate::vault::SecretValue;
@@ -57,12 +59,13 @@ impl Ingress {
     pub async fn answer(&self, request: Request<RequestBody>, peer: Arc<PeerInfo>) -> Response<Full<Bytes>> {
         let id = RequestId::new(self.service.clock.now_ms());
         match self.receive(request, &peer, id).await {
-            Ok(accepted) => reply::accepted(&accepted),
-            Err(error) => {
+            Ok(Received::Answered(answer)) => reply::answered(answer),
+            Ok(Received::Challenged(answer)) => reply::text(answer),
+            Err(Refused { error, allow }) => {
                 if error.code() == ErrorCode::Internal {
                     tracing::error!(request = %id, operator = error.operator_line(), "webhook failed");
                 }
-                reply::problem(&error, id)
+                reply::problem(&error, id, allow.as_deref())
             }
         }
     }
@@ -72,7 +75,7 @@ impl Ingress {
         request: Request<RequestBody>,
         peer: &PeerInfo,
         id: RequestId,
-    ) -> Result<Accepted> {
+    ) -> std::result::Result<Received, Refused> {
         let (head, body) = request.into_parts();
         let config = &self.service.config.ingress;
         let direct = peer.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -81,12 +84,11 @@ impl Ingress {
         let (tenant, path) = self.hook_of(head.uri.path())?;
         let refused = || count(&tenant.tally.events_refused);
         self.rates.tenant(&tenant).inspect_err(|_| refused())?;
-        if head.method != Method::POST {
-            return Err(Error::new(ErrorCode::MethodNotAllowed, "webhooks are sent with POST"));
-        }
         let catalog = self.service.catalog.of(tenant.id).await?;
         let (live, trigger) = catalog.hooks.get(path).ok_or_else(no_hook)?;
         let hook = live.workflow.triggers.webhooks.get(*trigger).ok_or_else(no_hook)?;
+        takes_method(hook, &head.method)?;
+        takes_media(&head.headers).inspect_err(|_| refused())?;
         let limit = config.body_limit.as_usize();
         let body = read_body(body, limit, config.body_timeout, &self.service.clock).await;
         let body = body.inspect_err(|_| refused()).map_err(|e| Error::new(e.code(), e.to_string()))?;
@@ -96,13 +98,23 @@ impl Ingress {
             Err(error) => {
                 refused();
                 self.note_refusal(&tenant, hook, &context, &error).await;
-                return Err(error);
+                return Err(error.into());
             }
         };
-        let query = head.uri.query().filter(|query| query.len() <= QUERY_LIMIT);
-        let material = self.material(hook, &head.headers, query, body).inspect_err(|_| refused())?;
+        if let Some(answer) = handshake::answer(hook.verify.scheme, &body) {
+            return Ok(Received::Challenged(answer));
+        }
+        let material = self.material(hook, &head, body).inspect_err(|_| refused())?;
         let dedupe = dedupe::key_of(hook, &verified, &material)?;
-        self.service.accept(&context, &tenant, Arriving { material, dedupe }).await
+        let (event, value) = (material.event.id, Arc::clone(&material.value));
+        let asked = Asked { tenant: &tenant, live, hook, vars: &catalog.vars };
+        let waiter = respond::waiter(&self.service, &asked, event).inspect_err(|_| refused())?;
+        let accepted = self.service.accept(&context, &tenant, Arriving { material, dedupe }).await?;
+        let answer = match waiter {
+            Some(waiter) => respond::result(&self.service, &asked, &accepted, waiter, &value).await?,
+            None => respond::acknowledge(&asked, &accepted, &value)?,
+        };
+        Ok(Received::Answered(answer))
     }
 
     /// The tenant and the hook's path out of `/hooks/<tenant>/<path>`.
@@ -142,22 +154,26 @@ impl Ingress {
     fn material(
         &self,
         hook: &WebhookTrigger,
-        headers: &HeaderMap,
-        query: Option<&str>,
+        head: &http::request::Parts,
         body: Bytes,
     ) -> Result<EventMaterial> {
         let now = self.service.clock.now_ms();
-        let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let token = (hook.verify.scheme == Scheme::Token).then_some(hook.verify.header.as_deref()).flatten();
+        let query = head.uri.query();
+        if query.is_some_and(|query| query.len() > QUERY_LIMIT) {
+            let detail = format!("the query is longer than {QUERY_LIMIT} bytes");
+            return Err(Error::new(ErrorCode::BadRequest, detail));
+        }
         let event = Event {
             id: EventId::new(now),
             kind: EventKind::Webhook,
             source: hook.path.clone(),
-            content_type: content_type.map(str::to_owned),
-            headers: kept_headers(headers, token),
+            method: Some(head.method.as_str().to_owned()),
+            content_type: content_type(&head.headers).map(str::to_owned),
+            headers: kept_headers(&head.headers, hook.headers.as_deref(), hook.verify.header.as_deref()),
             query: query.map(str::to_owned),
             body,
             received_at: now,
+            depth: 0,
         };
         let value = event.value().map_err(|error| Error::new(ErrorCode::BadRequest, error.to_string()))?;
         Ok(EventMaterial { event: Arc::new(event), value })
@@ -182,6 +198,62 @@ impl Ingress {
             tracing::warn!(tenant = %tenant.id, code = %error.code(), "refusal could not be recorded");
         }
     }
+}
+
+/// What became of a request that was believed.
+enum Received {
+    /// An event, or the repeat of one.
+    Answered(Answer),
+    /// A sender that asked whether this is the right place; the answer that it waits for.
+    Challenged(String),
+}
+
+/// Why a request was not taken.
+struct Refused {
+    error: Error,
+    /// The methods that would be.
+    allow: Option<String>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, allow: None }
+    }
+}
+
+fn takes_method(hook: &WebhookTrigger, method: &Method) -> std::result::Result<(), Refused> {
+    if hook.methods.iter().any(|taken| taken.as_str() == method.as_str()) {
+        return Ok(());
+    }
+    let taken: Vec<_> = hook.methods.iter().map(|method| method.as_str()).collect();
+    let allow = taken.join(", ");
+    let error = Error::new(ErrorCode::MethodNotAllowed, format!("this webhook is sent with {allow}"));
+    Err(Refused {
+        error: error.with_hint("`methods` of the trigger says which are taken"),
+        allow: Some(allow),
+    })
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
+
+/// Refuses bodies that nothing here can read. What is refused is not looked into.
+fn takes_media(headers: &HeaderMap) -> Result<()> {
+    let refuse = |detail: &str, hint: &'static str| {
+        Err(Error::new(ErrorCode::UnsupportedMedia, detail.to_owned()).with_hint(hint))
+    };
+    if is_multipart(content_type(headers)) {
+        return refuse(
+            "a webhook's body has one part",
+            "send JSON, a urlencoded form, text, or one file as it is",
+        );
+    }
+    let encoding = headers.get(http::header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return refuse("a webhook's body is not compressed", "send it without Content-Encoding");
+    }
+    Ok(())
 }
 
 fn context(tenant: tenantry_protocol::id::TenantId, ip: IpAddr, request: RequestId) -> Context {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::id::{TenantId, WorkflowId};
+use tenantry_protocol::state::RunState;
 use tenantry_workflow::{Format, NotifyOn, Workflow};
 
 use crate::error::{Error, Result};
@@ -53,6 +54,8 @@ pub struct TenantCatalog {
     pub workflows: BTreeMap<String, Arc<Live>>,
     /// By webhook path: the workflow and the position of its webhook trigger. Only enabled workflows.
     pub hooks: HashMap<String, (Arc<Live>, usize)>,
+    /// Enabled workflows that ends of other workflows' runs start.
+    pub waiting_for_ends: Vec<Arc<Live>>,
     /// By name.
     pub channels: HashMap<String, Arc<Channel>>,
     /// `vars` as expressions see it.
@@ -60,6 +63,18 @@ pub struct TenantCatalog {
 }
 
 impl TenantCatalog {
+    /// The workflows that the end of a run starts, before their conditions are asked. Never the workflow itself.
+    pub fn started_by_end<'c>(
+        &'c self,
+        workflow: &'c str,
+        state: RunState,
+    ) -> impl Iterator<Item = &'c Arc<Live>> {
+        self.waiting_for_ends.iter().filter(move |live| {
+            live.name != workflow
+                && live.workflow.triggers.workflows.iter().any(|trigger| trigger.matches(workflow, state))
+        })
+    }
+
     /// The workflow of that name or id.
     pub fn workflow(&self, name_or_id: &str) -> Option<&Arc<Live>> {
         if let Some(live) = self.workflows.get(name_or_id) {
@@ -173,6 +188,9 @@ fn read(tx: &ReadTx<'_>) -> Result<TenantCatalog> {
             if row.enabled {
                 for (index, hook) in live.workflow.triggers.webhooks.iter().enumerate() {
                     catalog.hooks.insert(hook.path.clone(), (Arc::clone(&live), index));
+                }
+                if !live.workflow.triggers.workflows.is_empty() {
+                    catalog.waiting_for_ends.push(Arc::clone(&live));
                 }
             }
             catalog.workflows.insert(row.name.clone(), live);

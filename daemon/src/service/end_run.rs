@@ -88,9 +88,10 @@ fn write_because(
         return Err(Error::internal(format!("{} is no longer {from}", material.id)));
     }
     if let Some((parent, row)) = material.parent {
-        let came = Came::End { run: material.id, state, error: error.clone(), outputs: values };
+        let came = Came::End { run: material.id, state, error: error.clone(), outputs: values.clone() };
         wake::wake(ledger, parent, row, Awaited::Run, came)?;
     }
+    ledger.decided(material.event_id);
     ledger.count(counter(state));
     ledger.change(|| Change::Run {
         run: material.id,
@@ -99,7 +100,7 @@ fn write_because(
         error: error.clone(),
     });
     groups::leave(ledger, material.id, &material.live)?;
-    Ok(RunEnd { state, error, failed_step: None, at: now })
+    Ok(RunEnd { state, error, failed_step: None, outputs: values, at: now })
 }
 
 /// What a run has left behind, if anything, or why it has no value.

@@ -1,26 +1,26 @@
 //! An event: one recorded occurrence, as it is stored and as expressions see it.
 
+mod body;
+
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tenantry_protocol::id::EventId;
 use tenantry_protocol::state::EventKind;
+use tenantry_workflow::names::{is_credential_header, is_proof_header};
 
-/// Header fields that are never kept: they carry credentials or belong to the connection.
+pub use self::body::{BadBody, is_binary, is_multipart, sha256_hex};
+
+/// Header fields that belong to the connection or say nothing; they are kept only where a trigger names them.
 const DROPPED_HEADERS: &[&str] = &[
     "accept",
     "accept-encoding",
-    "authorization",
     "connection",
     "content-length",
-    "cookie",
     "expect",
     "host",
     "keep-alive",
-    "proxy-authorization",
     "proxy-connection",
     "te",
     "trailer",
@@ -40,8 +40,10 @@ pub struct Event {
     pub id: EventId,
     /// How it came in.
     pub kind: EventKind,
-    /// The webhook's path, the emitted name, or the workflow started by hand.
+    /// The webhook's path, the emitted name, the workflow started by hand, or the one whose run ended.
     pub source: String,
+    /// Of a webhook.
+    pub method: Option<String>,
     /// As the sender named it.
     pub content_type: Option<String>,
     /// The kept header fields, one JSON object of lower-case names.
@@ -52,21 +54,21 @@ pub struct Event {
     pub body: Bytes,
     /// Unix milliseconds.
     pub received_at: i64,
+    /// How many events it follows from.
+    pub depth: u32,
 }
 
-/// Why a body is not what its content type says.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the body is not valid JSON: {0}")]
-pub struct BadBody(String);
-
-/// The header fields of a request that are kept, as one JSON object. `secret` names a field that carries a
-/// token and is dropped too.
-pub fn kept_headers(headers: &http::HeaderMap, secret: Option<&str>) -> String {
+/// The header fields of a request that are kept, as one JSON object: those that were `chosen`, else all that carry no
+/// credential. `proof` names the field that the trigger verifies; it is never kept.
+pub fn kept_headers(headers: &http::HeaderMap, chosen: Option<&[String]>, proof: Option<&str>) -> String {
+    let wanted = |name: &str| match chosen {
+        Some(chosen) => chosen.iter().any(|chosen| chosen == name),
+        None => !DROPPED_HEADERS.contains(&name) && !is_credential_header(name),
+    };
     let mut kept = Map::new();
     for (name, value) in headers {
         let name = name.as_str();
-        let is_secret = secret.is_some_and(|secret| secret.eq_ignore_ascii_case(name));
-        if is_secret || DROPPED_HEADERS.contains(&name) || kept.len() >= HEADERS_KEPT {
+        if !wanted(name) || is_proof_header(name) || proof == Some(name) || kept.len() >= HEADERS_KEPT {
             continue;
         }
         kept.entry(name).or_insert_with(|| String::from_utf8_lossy(value.as_bytes()).into_owned().into());
@@ -75,124 +77,112 @@ pub fn kept_headers(headers: &http::HeaderMap, secret: Option<&str>) -> String {
 }
 
 impl Event {
+    /// An event of the daemon's own, with a JSON body.
+    pub fn internal(kind: EventKind, source: String, body: &Value, depth: u32, now: i64) -> Self {
+        Self {
+            id: EventId::new(now),
+            kind,
+            source,
+            method: None,
+            content_type: Some("application/json".to_owned()),
+            headers: "{}".to_owned(),
+            query: None,
+            body: Bytes::from(body.to_string()),
+            received_at: now,
+            depth,
+        }
+    }
+
     /// `event` as expressions see it; its fields are those of `tenantry_workflow::context::EVENT_FIELDS`.
-    ///
-    /// A JSON body is parsed, a form becomes an object, text a string; other bytes become `{"base64": …}`.
     pub fn value(&self) -> Result<Arc<Value>, BadBody> {
-        let only = |kind: EventKind| (self.kind == kind).then_some(self.source.as_str());
-        let body = self.body_value()?;
+        let body = body::value(self.content_type.as_deref(), &self.body)?;
         let is_batch = self.content_type.as_deref() == Some(BATCH_TYPE);
-        let items = body.get("items").filter(|_| is_batch).cloned().unwrap_or_default();
+        let items = if is_batch { body.get("items").cloned() } else { None };
+        let only = |kind: EventKind| (self.kind == kind).then_some(self.source.as_str());
+        let of_end = |field: &str| match self.kind {
+            EventKind::Workflow => body.get(field).cloned().unwrap_or_default(),
+            EventKind::Webhook | EventKind::Manual | EventKind::Emitted => Value::Null,
+        };
+        let (run, state, error, outputs) =
+            (of_end("run"), of_end("state"), of_end("error"), of_end("outputs"));
         // Values are moved in: `json!` would copy headers and body once more.
         let fields = [
             ("id", self.id.to_string().into()),
             ("kind", self.kind.as_str().into()),
             ("name", only(EventKind::Emitted).into()),
             ("path", only(EventKind::Webhook).into()),
-            ("method", only(EventKind::Webhook).map(|_| "POST").into()),
+            ("method", self.method.as_deref().into()),
             ("headers", serde_json::from_str(&self.headers).unwrap_or(Value::Null)),
-            ("query", self.query.as_deref().map_or(Value::Null, |query| form(query.as_bytes()))),
-            ("items", items),
+            ("query", self.query.as_deref().map_or(Value::Null, |query| body::form(query.as_bytes()))),
+            ("items", items.unwrap_or(Value::Null)),
             ("body", body),
             ("received_at", self.received_at.into()),
             ("scheduled_at", Value::Null),
             ("size", Value::Null),
+            ("depth", self.depth.into()),
+            ("workflow", only(EventKind::Workflow).into()),
+            ("run", run),
+            ("state", state),
+            ("error", error),
+            ("outputs", outputs),
         ];
         Ok(Arc::new(Value::Object(
             fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
         )))
     }
 
-    fn body_value(&self) -> Result<Value, BadBody> {
-        let content_type = self.content_type.as_deref().unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if self.body.is_empty() {
-            return Ok(Value::Null);
-        }
-        if essence == "application/json" || essence.ends_with("+json") {
-            return serde_json::from_slice(&self.body).map_err(|error| BadBody(error.to_string()));
-        }
-        if essence == "application/x-www-form-urlencoded" {
-            return Ok(form(&self.body));
-        }
-        let looks_like_json = essence.is_empty() && matches!(self.body.first(), Some(b'{' | b'['));
-        if looks_like_json && let Ok(value) = serde_json::from_slice(&self.body) {
-            return Ok(value);
-        }
-        Ok(match std::str::from_utf8(&self.body) {
-            Ok(text) => Value::String(text.to_owned()),
-            Err(_) => json!({ "base64": STANDARD.encode(&self.body) }),
-        })
+    /// Whether the body is no text, so that it is kept as a blob.
+    pub fn is_binary(&self) -> bool {
+        is_binary(self.content_type.as_deref(), &self.body)
     }
-}
-
-/// A form or a query string as an object; of a repeated key the last value counts.
-fn form(text: &[u8]) -> Value {
-    let pairs = url::form_urlencoded::parse(text);
-    Value::Object(pairs.map(|(key, value)| (key.into_owned(), Value::String(value.into_owned()))).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-
-    fn event(content_type: Option<&str>, body: &'static [u8]) -> Event {
-        Event {
-            id: EventId::new(1),
-            kind: EventKind::Webhook,
-            source: "x".to_owned(),
-            content_type: content_type.map(str::to_owned),
-            headers: "{}".to_owned(),
-            query: Some("a=1&b=%20x".to_owned()),
-            body: Bytes::from_static(body),
-            received_at: 5,
-        }
-    }
-
-    fn body(content_type: Option<&str>, body: &'static [u8]) -> Value {
-        event(content_type, body).value().map_or(Value::String("refused".into()), |v| v["body"].clone())
-    }
-
-    #[test]
-    fn the_content_type_decides_how_a_body_is_read() {
-        assert_eq!(body(Some("application/json; charset=utf-8"), b"{\"a\":1}"), json!({"a": 1}));
-        assert_eq!(body(Some("application/vnd.x+json"), b"[1]"), json!([1]));
-        assert_eq!(body(Some("application/x-www-form-urlencoded"), b"a=1&b=2"), json!({"a": "1", "b": "2"}));
-        assert_eq!(body(Some("text/plain"), b"{\"a\":1}"), json!("{\"a\":1}"));
-        assert_eq!(body(None, b"{\"a\":1}"), json!({"a": 1}));
-        assert_eq!(body(None, b"{oops"), json!("{oops"));
-        assert_eq!(body(Some("application/octet-stream"), b"\xff\xfe"), json!({"base64": "//4="}));
-        assert_eq!(body(Some("application/json"), b""), Value::Null);
-        assert_eq!(body(Some("application/json"), b"{oops"), json!("refused"));
-    }
 
     #[test]
     fn every_promised_field_is_there() {
-        let value = event(None, b"").value();
+        let event = Event::internal(EventKind::Workflow, "w".into(), &json!({ "state": "failed" }), 3, 5);
+        let value = Event { query: Some("a=1&b=%20x".to_owned()), ..event }.value().unwrap();
         for field in tenantry_workflow::context::EVENT_FIELDS {
-            assert!(value.as_ref().is_ok_and(|value| value.get(field).is_some()), "{field}");
+            assert!(value.get(field).is_some(), "{field}");
         }
-        assert_eq!(value.map(|v| v["query"].clone()), Ok(json!({"a": "1", "b": " x"})));
+        assert_eq!(value.as_object().unwrap().len(), tenantry_workflow::context::EVENT_FIELDS.len());
+        assert_eq!(value["query"], json!({"a": "1", "b": " x"}));
+        assert_eq!(
+            (&value["workflow"], &value["state"], &value["depth"]),
+            (&json!("w"), &json!("failed"), &json!(3))
+        );
     }
 
     #[test]
     fn the_events_of_a_batch_are_its_items() {
-        let batch = event(Some(BATCH_TYPE), b"{\"items\":[{\"body\":1}]}").value().unwrap();
-        assert_eq!(batch["items"], json!([{"body": 1}]));
-        assert_eq!(
-            event(Some("application/json"), b"{\"items\":[1]}").value().unwrap()["items"],
-            Value::Null
-        );
+        let single =
+            Event::internal(EventKind::Emitted, "e".into(), &json!({ "items": [{ "body": 1 }] }), 0, 5);
+        assert_eq!(single.value().unwrap()["items"], Value::Null);
+        let batch = Event { content_type: Some(BATCH_TYPE.to_owned()), ..single };
+        assert_eq!(batch.value().unwrap()["items"], json!([{"body": 1}]));
     }
 
     #[test]
     fn credentials_are_not_kept() {
         let mut headers = http::HeaderMap::new();
-        for (name, value) in
-            [("authorization", "Bearer x"), ("x-token", "x"), ("x-kept", "y"), ("cookie", "z")]
-        {
+        for (name, value) in [
+            ("authorization", "Bearer x"),
+            ("x-mine", "x"),
+            ("x-kept", "y"),
+            ("cookie", "z"),
+            ("x-hub-signature-256", "s"),
+            ("x-api-key", "k"),
+        ] {
             headers.insert(name, http::HeaderValue::from_static(value));
         }
-        assert_eq!(kept_headers(&headers, Some("X-Token")), r#"{"x-kept":"y"}"#);
+        assert_eq!(kept_headers(&headers, None, Some("x-mine")), r#"{"x-kept":"y"}"#);
+        let chosen = ["x-api-key", "x-mine", "cookie", "host"].map(str::to_owned);
+        assert_eq!(kept_headers(&headers, Some(&chosen), Some("x-mine")), r#"{"x-api-key":"k"}"#);
+        assert_eq!(kept_headers(&headers, Some(&[]), None), "{}");
     }
 }

@@ -151,9 +151,9 @@ impl Service {
         Ok(())
     }
 
-    /// A large body becomes a blob before the row that names it.
+    /// A body that is large or no text becomes a blob before the row that names it.
     async fn store_body(&self, tenant: TenantId, event: &Event) -> Result<Option<[u8; 32]>> {
-        if event.body.len() <= INLINE_LIMIT {
+        if event.body.len() <= INLINE_LIMIT && !event.is_binary() {
             return Ok(None);
         }
         self.store.put_blob(tenant, event.body.clone()).await.map(Some)
@@ -176,17 +176,7 @@ impl Service {
         source: String,
         body: &Value,
     ) -> Result<EventMaterial> {
-        let now = self.clock.now_ms();
-        let event = Event {
-            id: EventId::new(now),
-            kind,
-            source,
-            content_type: Some("application/json".to_owned()),
-            headers: "{}".to_owned(),
-            query: None,
-            body: Bytes::from(body.to_string()),
-            received_at: now,
-        };
+        let event = Event::internal(kind, source, body, 0, self.clock.now_ms());
         let value = event.value().map_err(|error| Error::internal(error.to_string()))?;
         Ok(EventMaterial { event: Arc::new(event), value })
     }
@@ -252,7 +242,8 @@ fn check_event_name(name: &str) -> Result<()> {
 
 /// Inserts an event and its job into a transaction. `blob` names its body if that lies outside of the row.
 pub fn insert_event(ledger: &mut Ledger<'_>, material: &EventMaterial, blob: Option<[u8; 32]>) -> Result<()> {
-    insert_event_by(ledger, material, blob, "system:action")
+    let actor = if material.event.kind == EventKind::Workflow { "system:logging" } else { "system:action" };
+    insert_event_by(ledger, material, blob, actor)
 }
 
 /// Inserts an event that somebody brought, and its job.
@@ -293,11 +284,13 @@ pub fn insert_row(
         id: event.id,
         kind: event.kind,
         source: &event.source,
+        method: event.method.as_deref(),
         content_type: event.content_type.as_deref(),
         headers: &event.headers,
         query: event.query.as_deref(),
         body,
         received_at: event.received_at,
+        depth: event.depth,
         actor: Some(actor),
     };
     events::insert(ledger.tx, &row)
@@ -316,10 +309,12 @@ pub async fn load(service: &Service, tenant: TenantId, id: EventId) -> Result<Op
         id: row.id,
         kind: row.kind,
         source: row.source,
+        method: row.method,
         content_type: row.content_type,
         headers: row.headers,
         query: row.query,
         body,
         received_at: row.received_at,
+        depth: row.depth,
     }))
 }

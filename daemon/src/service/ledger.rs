@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use tenantry_protocol::feed::Change;
-use tenantry_protocol::id::{JobId, LeaseToken, RequestId, RunId};
+use tenantry_protocol::id::{EventId, JobId, LeaseToken, RequestId, RunId};
 use tenantry_protocol::state::StageName;
 
 use super::Service;
@@ -57,6 +57,8 @@ pub struct Ledger<'t> {
     counters: Vec<Counter>,
     queued: [i64; StageName::ALL.len()],
     event_waits: i64,
+    /// Events of which those who wait for their results are told.
+    decided: Vec<EventId>,
     followed: bool,
 }
 
@@ -78,6 +80,7 @@ impl<'t> Ledger<'t> {
             counters: Vec::new(),
             queued: [0; StageName::ALL.len()],
             event_waits: 0,
+            decided: Vec::new(),
         }
     }
 
@@ -189,6 +192,13 @@ impl<'t> Ledger<'t> {
         }
     }
 
+    /// What becomes of an event is decided: its run has ended, or it starts none.
+    pub fn decided(&mut self, event: EventId) {
+        if self.service.waiting.is_any() {
+            self.decided.push(event);
+        }
+    }
+
     /// Counts one more.
     pub fn count(&mut self, counter: Counter) {
         self.counters.push(counter);
@@ -244,6 +254,7 @@ impl<'t> Ledger<'t> {
             counters,
             queued,
             event_waits,
+            decided,
             ..
         } = self;
         tx.on_commit(move || {
@@ -267,6 +278,9 @@ impl<'t> Ledger<'t> {
             }
             if event_waits != 0 {
                 tenant.tally.event_waits.fetch_add(event_waits, Ordering::Relaxed);
+            }
+            for event in decided {
+                service.waiting.tell(event);
             }
             if !changes.is_empty() {
                 service.feed.publish(now, Some(tenant.id), changes);

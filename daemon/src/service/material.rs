@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tenantry_protocol::id::{EventId, NotificationId, RunId};
 use tenantry_protocol::run::LogStream;
 use tenantry_protocol::state::{EventKind, RunState};
@@ -113,6 +113,11 @@ impl RunMaterial {
         })
     }
 
+    /// How many events its event follows from.
+    pub fn event_depth(&self) -> u32 {
+        self.event["depth"].as_u64().and_then(|depth| u32::try_from(depth).ok()).unwrap_or_default()
+    }
+
     /// When the run's own time limit passes; unix milliseconds. A run that may wait for something outside has only
     /// the limit that its workflow sets.
     pub fn deadline(&self, default_ms: u64) -> i64 {
@@ -163,6 +168,9 @@ pub struct RunEnd {
     /// The step that failed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_step: Option<String>,
+    /// What it left behind for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Map<String, Value>>,
     /// Unix milliseconds.
     pub at: i64,
 }

@@ -39,6 +39,7 @@ pub mod tenants;
 pub mod token_keys;
 pub mod trigger_job;
 pub mod variables;
+pub mod waiting;
 pub mod workflows;
 
 use std::sync::Arc;
@@ -57,6 +58,7 @@ use self::ledger::Ledger;
 use self::running::Running;
 use self::secrets::Secrets;
 use self::sessions::Identity;
+use self::waiting::Waiting;
 use crate::auth::refusals::Refusals;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -86,6 +88,8 @@ pub struct Service {
     pub feed: Feed,
     /// Runs with handlers at work.
     pub running: Running,
+    /// Senders that wait for results.
+    pub waiting: Waiting,
     /// Logins and tokens.
     pub identity: Identity,
     /// Signs audit checkpoints.

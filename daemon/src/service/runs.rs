@@ -180,6 +180,17 @@ impl Service {
         }
     }
 
+    /// Where a run stands; none if it does not exist (yet).
+    pub async fn run_state(&self, tenant: &Tenant, id: RunId) -> Result<Option<RunState>> {
+        self.store.tenant(tenant.id)?.read(move |tx| runs::state(tx, id)).await
+    }
+
+    /// Why a run did not succeed.
+    pub async fn run_error(&self, tenant: &Tenant, id: RunId) -> Result<Option<String>> {
+        let run = self.store.tenant(tenant.id)?.read(move |tx| runs::get(tx, id)).await?;
+        Ok(run.and_then(|run| run.error))
+    }
+
     /// The steps of a run, without the items.
     async fn steps_of(&self, tenant: &Tenant, live: &Live, id: RunId) -> Result<Vec<steps::Step>> {
         let count = u32::try_from(live.workflow.steps.len()).unwrap_or(u32::MAX);

@@ -40,7 +40,8 @@ macro_rules! steps {
 }
 
 /// The steps of a tenant's file. The number of a step is its place, counted from 1.
-pub(super) const TENANT: &[Step] = steps!("tenant": "0001_init", "0002_runs", "0003_flow");
+pub(super) const TENANT: &[Step] =
+    steps!("tenant": "0001_init", "0002_runs", "0003_flow", "0004_event_triggers");
 /// The steps of control.db.
 pub(super) const CONTROL: &[Step] = steps!("control": "0001_init");
 

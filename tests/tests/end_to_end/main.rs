@@ -17,7 +17,9 @@ mod refusals;
 mod repeat;
 mod stages;
 mod tenancy;
+mod triggers;
 mod waiting;
+mod webhooks;
 mod workbench;
 
 use tenantry_protocol::client::ClientError;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::build::Build;
 use crate::build::rules::{self, Rules};
 use crate::build::step::Defaults;
-use crate::definition::{Action, EmitAction, HttpAction, HttpBody, JqAction, RunAction, StatusRange};
+use crate::definition::{
+    Action, EmitAction, HttpAction, HttpBody, JqAction, RunAction, StatusRange, matches,
+};
 use crate::expression::{Template, ValueTemplate};
 use crate::names::{is_event_name, is_header_name, is_variable};
 use crate::source::Node;
@@ -197,7 +199,7 @@ impl Build<'_, '_> {
             let help = "write a constant name like `invoice.paid`".to_owned();
             self.findings.error("bad-name", name_node.span.clone(), "this is no event name", Some(help));
         }
-        if self.event_patterns.iter().any(|trigger| trigger.matches(name)) {
+        if self.event_patterns.iter().any(|pattern| matches(pattern, name)) {
             let message = format!("the event `{name}` starts this workflow again");
             let help = "make sure that an `if` ends the circle".to_owned();
             self.findings.warning("emits-own-trigger", name_node.span.clone(), message, Some(help));

@@ -26,6 +26,7 @@ impl Build<'_, '_> {
             .is_some_and(|node| matches!(node.kind, Kind::Scalar { value: Scalar::Bool(true), .. }));
         let kind = match node.get("type").and_then(Node::text) {
             Some("number") => InputType::Number,
+            Some("integer") => InputType::Integer,
             Some("boolean") => InputType::Boolean,
             Some("json") => InputType::Json,
             Some("choice") => InputType::Choice(self.options(node)),

@@ -11,15 +11,18 @@ mod layout;
 mod needs;
 mod notify;
 mod pace;
+mod respond;
 mod rules;
 mod schedule;
 mod step;
 mod text;
 mod trigger;
+mod verify;
+mod webhook;
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::definition::{EventTrigger, Outputs, Workflow};
+use crate::definition::{Outputs, Workflow};
 use crate::findings::Findings;
 use crate::limits::MAX_TITLE_CHARS;
 use crate::source::Node;
@@ -34,7 +37,7 @@ struct Build<'b, 's> {
     /// By group, the steps directly in it, list by list.
     lists: HashMap<usize, Vec<Vec<usize>>>,
     /// The events that start the workflow.
-    event_patterns: Vec<EventTrigger>,
+    event_patterns: Vec<String>,
     /// How many expressions were compiled.
     expressions: usize,
     /// The tenant's variables that were read.
@@ -64,8 +67,8 @@ pub(crate) fn workflow(root: &Node, findings: &mut Findings<'_>) -> Option<Workf
     };
     let name = build.name(root, "name");
     let description = build.title(root, "description", usize::MAX);
-    let triggers = build.triggers(root.get("on"));
-    build.event_patterns.clone_from(&triggers.events);
+    let triggers = build.triggers(root.get("on"), name.as_deref());
+    build.event_patterns.extend(triggers.events.iter().map(|trigger| trigger.pattern.clone()));
     let condition = root.get("if").and_then(|node| build.condition(node, &rules::EVENT_CONDITION, None));
     let timeout_ms = build.duration(root, "timeout");
     let pace = build.pace(root);

@@ -43,6 +43,19 @@ pub(crate) const PACE: Rules = Rules {
     secrets: false,
     status: false,
 };
+pub(crate) const TRIGGER_CONDITION: Rules = Rules {
+    what: "a trigger's `if`",
+    roots: &[Event, Inputs, Vars, Tenant, Workflow],
+    secrets: false,
+    status: false,
+};
+pub(crate) const RESPOND_AT_ONCE: Rules = Rules {
+    what: "`respond` before the run",
+    roots: &[Event, Vars, Tenant, Workflow],
+    secrets: false,
+    status: false,
+};
+pub(crate) const RESPOND: Rules = Rules { what: "`respond`", roots: ALL, secrets: false, status: false };
 pub(crate) const DEDUPE: Rules =
     Rules { what: "`dedupe.key`", roots: &[Event], secrets: false, status: false };
 pub(crate) const STEP_CONDITION: Rules =

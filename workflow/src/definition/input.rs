@@ -34,6 +34,8 @@ pub enum InputType {
     Text,
     /// A number, whole or not.
     Number,
+    /// A whole number.
+    Integer,
     /// `true` or `false`.
     Boolean,
     /// Any JSON.
@@ -48,6 +50,7 @@ impl InputType {
         match self {
             Self::Text => "string",
             Self::Number => "number",
+            Self::Integer => "integer",
             Self::Boolean => "boolean",
             Self::Json => "json",
             Self::Choice(_) => "choice",
@@ -71,6 +74,12 @@ impl InputType {
                 _ => Err("a number".to_owned()),
             },
             (Self::Number, _) => Err("a number".to_owned()),
+            (Self::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(given.clone()),
+            (Self::Integer, Value::String(text)) => match serde_json::from_str(text.trim()) {
+                Ok(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(Value::Number(number)),
+                _ => Err("a whole number".to_owned()),
+            },
+            (Self::Integer, _) => Err("a whole number".to_owned()),
             (Self::Boolean, Value::String(text)) => {
                 text.trim().parse().map(Value::Bool).map_err(|_| "true or false".to_owned())
             }
@@ -166,6 +175,7 @@ mod tests {
                     Some(json!("low")),
                 ),
                 input("extra", InputType::Json, false, None),
+                input("port", InputType::Integer, false, Some(json!(80))),
             ],
         }
     }
@@ -181,9 +191,12 @@ mod tests {
     #[test]
     fn defaults_are_filled_in_and_text_is_read() {
         let accepted = accept(&json!({ "count": "3.5", "dry": "true", "extra": "{\"a\": [1]}" })).unwrap();
-        let wanted =
-            json!({ "since": "yesterday", "count": 3.5, "dry": true, "level": "low", "extra": { "a": [1] } });
+        let wanted = json!({ "since": "yesterday", "count": 3.5, "dry": true, "level": "low", "extra": { "a": [1] }, "port": 80 });
         assert_eq!(accepted, wanted);
+        assert_eq!(accept(&json!({ "count": 1, "port": " 443" })).unwrap()["port"], 443);
+        for port in [json!(1.5), json!("1.0"), json!(1e2), json!("x"), json!(true)] {
+            assert_eq!(accept(&json!({ "count": 1, "port": port })).unwrap_err(), ["input-type"], "{port}");
+        }
     }
 
     #[test]

@@ -10,8 +10,10 @@ mod input;
 mod notify;
 mod pace;
 mod render;
+mod respond;
 mod step;
 mod trigger;
+mod webhook;
 
 pub use call::{Call, EmitCall, HttpCall, JqCall, RunCall, StatusRange};
 pub use file::{FileTrigger, INBOX};
@@ -23,8 +25,12 @@ pub use flow::{
 pub use input::{Input, InputType, ManualTrigger};
 pub use notify::{Message, NotifyOn, NotifyRule};
 pub use pace::{Batch, Concurrency, Debounce, OnConflict, Pace, Retention, Throttle};
+pub(crate) use respond::status_of;
+pub use respond::{Reply, Respond, RespondMode};
 pub use step::{Action, ActionKind, EmitAction, HttpAction, HttpBody, JqAction, OnError, RunAction, Step};
-pub use trigger::{Algorithm, Dedupe, Encoding, EventTrigger, Scheme, Triggers, Verify, WebhookTrigger};
+pub(crate) use trigger::matches;
+pub use trigger::{EventTrigger, RunEnding, Triggers, WorkflowTrigger};
+pub use webhook::{Algorithm, Dedupe, Encoding, Method, Scheme, Signed, Verify, WebhookTrigger};
 
 use serde_json::{Map, Value};
 use tenantry_protocol::state::StepState;

@@ -1,7 +1,9 @@
 //! What starts a workflow.
 
-use crate::definition::{FileTrigger, ManualTrigger};
-use crate::expression::Template;
+use tenantry_protocol::state::RunState;
+
+use crate::definition::{FileTrigger, ManualTrigger, WebhookTrigger};
+use crate::expression::Expression;
 use crate::schedule::Schedule;
 
 /// The triggers of a workflow; at least one.
@@ -17,116 +19,87 @@ pub struct Triggers {
     pub schedules: Vec<Schedule>,
     /// Files in the tenant's inbox folder.
     pub files: Vec<FileTrigger>,
+    /// Ends of other workflows' runs.
+    pub workflows: Vec<WorkflowTrigger>,
 }
 
-/// A webhook below `/hooks/<tenant>/`.
+/// Emitted events that start the workflow.
 #[derive(Debug)]
-pub struct WebhookTrigger {
-    /// See [`crate::names::is_webhook_path`]. Unique in the workflow; the daemon keeps it unique in the
-    /// tenant.
-    pub path: String,
-    /// How the sender proves itself.
-    pub verify: Verify,
-    /// How a repeated request is recognised.
-    pub dedupe: Option<Dedupe>,
+pub struct EventTrigger {
+    /// A name such as `invoice.paid`, or a beginning and `*`.
+    pub pattern: String,
+    /// Which of these events are meant; evaluated like the workflow's own condition.
+    pub condition: Option<Expression>,
 }
 
-/// Requests with the same key within the time start one run.
+impl EventTrigger {
+    /// Whether an event of that name is meant, before its condition is asked.
+    pub fn matches(&self, name: &str) -> bool {
+        matches(&self.pattern, name)
+    }
+}
+
+/// Ends of other workflows' runs that start the workflow.
 #[derive(Debug)]
-pub struct Dedupe {
-    /// Evaluated on `event` alone.
-    pub key: Template,
-    /// How long a key is remembered, in milliseconds.
-    pub ttl_ms: u64,
+pub struct WorkflowTrigger {
+    /// Names of workflows, or beginnings and `*`.
+    pub names: Vec<String>,
+    /// Which ends; at least one.
+    pub on: Vec<RunEnding>,
+    /// Which of these ends are meant; evaluated like the workflow's own condition.
+    pub condition: Option<Expression>,
 }
 
-/// How a webhook's sender proves itself. Raw bytes are verified before anything is parsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verify {
-    /// Whose rules.
-    pub scheme: Scheme,
-    /// Names of secrets; a request that fits one of them is accepted, so a secret can be rotated.
-    pub secrets: Vec<String>,
-    /// The header with the signature or token, lower case; the scheme's own where it has one.
-    pub header: Option<String>,
-    /// The hash of `hmac`.
-    pub algorithm: Algorithm,
-    /// How the signature of `hmac` is written.
-    pub encoding: Encoding,
-    /// What stands before the signature or token in the header, such as `sha256=` or `Bearer `.
-    pub prefix: Option<String>,
-    /// How far the timestamp of `standard-webhooks` may be off, in milliseconds.
-    pub tolerance_ms: u64,
+impl WorkflowTrigger {
+    /// Whether the end of a run is meant, before its condition is asked.
+    pub fn matches(&self, workflow: &str, state: RunState) -> bool {
+        self.names.iter().any(|name| matches(name, workflow)) && self.on.iter().any(|on| on.matches(state))
+    }
 }
 
-/// Whose rules a signature follows.
+/// How a run of another workflow ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// `X-Hub-Signature-256`, HMAC-SHA256 of the body in hex.
-    Github,
-    /// Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`.
-    StandardWebhooks,
-    /// An HMAC of the body in a header of one's choice.
-    Hmac,
-    /// A fixed token in a header, compared in constant time.
-    Token,
-    /// Nothing is verified. Accepted with a warning.
-    None,
+pub enum RunEnding {
+    /// It succeeded.
+    Success,
+    /// It failed or timed out.
+    Failure,
+    /// It was cancelled.
+    Cancelled,
+    /// It ended.
+    Always,
 }
 
-impl Scheme {
-    /// Every scheme.
-    pub const ALL: &'static [Self] =
-        &[Self::Github, Self::StandardWebhooks, Self::Hmac, Self::Token, Self::None];
+impl RunEnding {
+    /// Every ending.
+    pub const ALL: &'static [Self] = &[Self::Success, Self::Failure, Self::Cancelled, Self::Always];
 
     /// The word of the language.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Github => "github",
-            Self::StandardWebhooks => "standard-webhooks",
-            Self::Hmac => "hmac",
-            Self::Token => "token",
-            Self::None => "none",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Cancelled => "cancelled",
+            Self::Always => "always",
+        }
+    }
+
+    /// Whether a run that stands there ended so.
+    pub const fn matches(self, state: RunState) -> bool {
+        match self {
+            Self::Success => matches!(state, RunState::Succeeded),
+            Self::Failure => matches!(state, RunState::Failed | RunState::TimedOut),
+            Self::Cancelled => matches!(state, RunState::Cancelled),
+            Self::Always => state.is_terminal(),
         }
     }
 }
 
-/// The hash of an HMAC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// `sha256`
-    #[default]
-    Sha256,
-    /// `sha512`
-    Sha512,
-    /// `sha1`: only for senders that know nothing better.
-    Sha1,
-}
-
-/// How a signature is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Encoding {
-    /// `hex`
-    #[default]
-    Hex,
-    /// `base64`
-    Base64,
-}
-
-/// Emitted events that start the workflow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventTrigger {
-    /// A name such as `invoice.paid`, or a beginning and `*`.
-    pub pattern: String,
-}
-
-impl EventTrigger {
-    /// Whether an event of that name is meant.
-    pub fn matches(&self, name: &str) -> bool {
-        match self.pattern.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == self.pattern,
-        }
+/// Whether a name is the pattern's, or begins like a pattern that ends with `*`.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
     }
 }
 
@@ -136,11 +109,27 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let trigger = |pattern: &str| EventTrigger { pattern: pattern.to_owned() };
+        let trigger = |pattern: &str| EventTrigger { pattern: pattern.to_owned(), condition: None };
         assert!(trigger("invoice.*").matches("invoice.paid"));
         assert!(!trigger("invoice.*").matches("invoice"));
         assert!(trigger("*").matches("a"));
         assert!(trigger("a.b").matches("a.b"));
         assert!(!trigger("a.b").matches("a.b.c"));
+    }
+
+    #[test]
+    fn every_end_is_exactly_one_of_success_failure_and_cancelled() {
+        for state in RunState::ALL {
+            let matching = RunEnding::ALL.iter().filter(|ending| ending.matches(*state)).count();
+            assert_eq!(matching, if state.is_terminal() { 2 } else { 0 }, "{state}");
+        }
+        let trigger = WorkflowTrigger {
+            names: vec!["nightly-*".to_owned()],
+            on: vec![RunEnding::Failure],
+            condition: None,
+        };
+        assert!(trigger.matches("nightly-export", RunState::TimedOut));
+        assert!(!trigger.matches("nightly-export", RunState::Succeeded));
+        assert!(!trigger.matches("daily", RunState::Failed));
     }
 }

@@ -1,6 +1,7 @@
 //! The table itself.
 
 use super::waiting::{APPROVE, SUBWORKFLOW, WAIT};
+use super::webhook::WEBHOOK;
 use super::{Key, Object, Shape, pace};
 use crate::limits::{
     MAX_ATTEMPTS, MAX_ENTRIES, MAX_FILE_TRIGGERS, MAX_PARALLEL_ITEMS, MAX_SCHEDULES, MAX_STEPS, MAX_WEBHOOKS,
@@ -107,7 +108,7 @@ static TRIGGERS: Object = Object {
         key("manual", Shape::Optional(&Shape::Object(&MANUAL)), "A person or program starts it by hand."),
         key(
             "event",
-            Shape::OneOrMany(&Shape::Pattern(r"^([a-z0-9][a-z0-9.-]*)?\*?$"), MAX_ENTRIES),
+            Shape::OneOrMany(&Shape::Either(&EVENT_NAME, &EVENT), MAX_ENTRIES),
             "Names of emitted events; a `*` at the end stands for any rest.",
         ),
         key(
@@ -120,9 +121,14 @@ static TRIGGERS: Object = Object {
             Shape::OneOrMany(&Shape::Object(&super::clockwork::FILE), MAX_FILE_TRIGGERS),
             "Files that are put into the tenant's inbox folder.",
         ),
+        key(
+            "workflow",
+            Shape::OneOrMany(&Shape::Object(&WORKFLOW_END), MAX_ENTRIES),
+            "Ends of other workflows' runs.",
+        ),
     ],
-    at_least_one: &["webhook", "manual", "event", "schedule", "file"],
-    planned: &["workflow", "mail", "queue"],
+    at_least_one: &["webhook", "manual", "event", "schedule", "file", "workflow"],
+    planned: &["mail", "queue"],
     habits: &[
         ("cron", "schedule"),
         ("workflow_dispatch", "manual"),
@@ -133,65 +139,46 @@ static TRIGGERS: Object = Object {
         ("files", "file"),
         ("watch", "file"),
         ("path", "file"),
+        ("workflow_run", "workflow"),
         ("http", "webhook"),
     ],
     ..PLAIN
 };
 
-static WEBHOOK: Object = Object {
-    noun: "a webhook",
+const EVENT_NAME: Shape = Shape::Pattern(r"^([a-z0-9][a-z0-9.-]*)?\*?$");
+
+static EVENT: Object = Object {
+    noun: "an event trigger",
     keys: &[
-        required(
-            "path",
-            Shape::Pattern("^[a-z0-9._-]+(/[a-z0-9._-]+)*$"),
-            "What stands behind `/hooks/<tenant>/` in the URL.",
-        ),
-        required("verify", Shape::Object(&VERIFY), "How the sender proves itself."),
-        key("dedupe", Shape::Object(&DEDUPE), "How a repeated request is recognised."),
+        required("name", EVENT_NAME, "The event's name; a `*` at the end stands for any rest."),
+        key("if", Shape::Scalar, "A condition on the event; others do not start the workflow."),
     ],
-    planned: &["respond", "filter", "methods", "rate-limit"],
-    habits: &[("url", "path"), ("key", "path"), ("secret", "verify"), ("signature", "verify")],
+    habits: &[("filter", "if"), ("when", "if"), ("event", "name"), ("type", "name")],
     ..PLAIN
 };
 
-static VERIFY: Object = Object {
-    noun: "`verify`",
+static WORKFLOW_END: Object = Object {
+    noun: "a workflow trigger",
     keys: &[
         required(
-            "scheme",
-            Shape::Word(&["github", "standard-webhooks", "hmac", "token", "none"]),
-            "Whose rules the signature follows; `none` accepts anybody.",
-        ),
-        key("secret", Shape::Text, "The secret, as `${{ secrets.NAME }}`."),
-        key("secrets", Shape::List(&Shape::Text, 8), "Several secrets, of which one must fit; for rotation."),
-        key("header", Shape::Text, "The header with the signature or token (`hmac`, `token`)."),
-        key(
-            "algorithm",
-            Shape::Word(&["sha256", "sha512", "sha1"]),
-            "The hash of `hmac`; sha256 if left out.",
+            "names",
+            Shape::OneOrMany(&Shape::Pattern(r"^([a-z0-9][a-z0-9-]*)?\*?$"), MAX_ENTRIES),
+            "Names of workflows; a `*` at the end stands for any rest.",
         ),
         key(
-            "encoding",
-            Shape::Word(&["hex", "base64"]),
-            "How the signature of `hmac` is written; hex if left out.",
+            "on",
+            Shape::OneOrMany(&Shape::Word(&["success", "failure", "cancelled", "always"]), 4),
+            "Which ends of their runs; success if left out.",
         ),
-        key("prefix", Shape::Text, "What stands before the signature or token, such as `sha256=`."),
-        key(
-            "tolerance",
-            Shape::Duration,
-            "How far the timestamp of `standard-webhooks` may be off; 5m if left out.",
-        ),
+        key("if", Shape::Scalar, "A condition on the event; other ends do not start the workflow."),
     ],
-    at_most_one: &[&["secret", "secrets"]],
-    habits: &[("type", "scheme"), ("key", "secret"), ("token", "secret")],
-    ..PLAIN
-};
-
-static DEDUPE: Object = Object {
-    noun: "`dedupe`",
-    keys: &[
-        required("key", Shape::Text, "What makes two requests the same, such as `${{ event.body.id }}`."),
-        key("ttl", Shape::Duration, "How long a key is remembered; 24h if left out."),
+    habits: &[
+        ("name", "names"),
+        ("workflow", "names"),
+        ("workflows", "names"),
+        ("types", "on"),
+        ("state", "on"),
+        ("filter", "if"),
     ],
     ..PLAIN
 };
@@ -207,7 +194,7 @@ static INPUT: Object = Object {
     keys: &[
         key(
             "type",
-            Shape::Word(&["string", "number", "boolean", "json", "choice"]),
+            Shape::Word(&["string", "number", "integer", "boolean", "json", "choice"]),
             "What is accepted; string if left out.",
         ),
         key("description", Shape::Text, "What the input is for."),

@@ -11,6 +11,7 @@ pub(crate) mod rehearsal;
 pub(crate) mod schema;
 pub(crate) mod structure;
 mod waiting;
+mod webhook;
 
 pub(crate) use keys::{STEP, WORKFLOW};
 
@@ -43,6 +44,8 @@ pub(crate) enum Shape {
     Map(&'static Self),
     /// A mapping with these keys.
     Object(&'static Object),
+    /// Something that is no mapping, or a mapping with these keys.
+    Either(&'static Self, &'static Object),
     /// Nothing, or the shape.
     Optional(&'static Self),
 }
@@ -87,8 +90,8 @@ mod tests {
                 keys(inner, out, seen);
             }
             Shape::Map(inner) | Shape::Optional(inner) => keys(inner, out, seen),
-            Shape::Object(table) if seen.contains(&std::ptr::from_ref(*table)) => {}
-            Shape::Object(table) => {
+            Shape::Object(table) | Shape::Either(_, table) if seen.contains(&std::ptr::from_ref(*table)) => {}
+            Shape::Object(table) | Shape::Either(_, table) => {
                 seen.push(*table);
                 for key in table.keys {
                     out.push(key.name);
@@ -147,7 +150,7 @@ mod tests {
                 {
                     shape = inner;
                 }
-                if let Shape::Object(inner) = shape {
+                if let Shape::Object(inner) | Shape::Either(_, inner) = shape {
                     tables.push(inner);
                 }
             }

@@ -89,8 +89,24 @@ static STARTS: Object = Object {
             "A time at which a schedule fires, RFC 3339; the next one after `now` if left out.",
         ),
         key("file", Shape::Object(&FILE), "A file in the tenant's inbox folder."),
+        key("workflow", Shape::Object(&ENDED), "The end of another workflow's run."),
     ],
-    exactly_one: &["webhook", "event", "manual", "schedule", "file"],
+    exactly_one: &["webhook", "event", "manual", "schedule", "file", "workflow"],
+    ..PLAIN
+};
+
+static ENDED: Object = Object {
+    noun: "the ended run of a test",
+    keys: &[
+        required("name", Shape::Text, "The workflow whose run ended."),
+        key(
+            "state",
+            Shape::Word(&["succeeded", "failed", "timed-out", "cancelled"]),
+            "How it ended; succeeded if left out.",
+        ),
+        key("error", Shape::Text, "Why it did not succeed."),
+    ],
+    habits: &[("names", "name"), ("workflow", "name"), ("on", "state")],
     ..PLAIN
 };
 

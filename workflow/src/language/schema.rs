@@ -99,6 +99,7 @@ fn shape(what: &Shape) -> Value {
         // Steps stand inside of steps.
         Shape::Object(table) if std::ptr::eq(*table, &raw const STEP) => json!({ "$ref": "#/$defs/step" }),
         Shape::Object(table) => object(table),
+        Shape::Either(inner, table) => json!({ "anyOf": [shape(inner), object(table)] }),
         Shape::Optional(inner) => json!({ "anyOf": [{ "type": "null" }, shape(inner)] }),
     }
 }

@@ -56,6 +56,10 @@ pub(crate) fn check(node: &Node, shape: &Shape, name: &str, findings: &mut Findi
             Kind::Scalar { .. } | Kind::List(_) => wrong(node, name, "a mapping", findings),
         },
         Shape::Object(table) => object(node, table, name, findings),
+        Shape::Either(inner, table) => match node.kind {
+            Kind::Mapping(_) => object(node, table, name, findings),
+            Kind::Scalar { .. } | Kind::List(_) => check(node, inner, name, findings),
+        },
         Shape::Optional(inner) => {
             if !node.is_null() {
                 check(node, inner, name, findings);
@@ -100,6 +104,25 @@ pub(crate) fn is_true(node: Option<&Node>) -> bool {
     node.is_some_and(|node| matches!(node.kind, Kind::Scalar { value: Scalar::Bool(true), .. }))
 }
 
+/// Words of other systems, and what is meant where that is a word.
+const WORD_HABITS: &[(&str, &str)] = &[
+    ("enum", "choice"),
+    ("select", "choice"),
+    ("text", "string"),
+    ("int", "integer"),
+    ("float", "number"),
+    ("bool", "boolean"),
+    ("object", "json"),
+    ("svix", "standard-webhooks"),
+    ("standard", "standard-webhooks"),
+    ("bearer", "token"),
+    ("failed", "failure"),
+    ("succeeded", "success"),
+    ("completed", "always"),
+    ("sync", "result"),
+    ("async", "ack"),
+];
+
 fn word(node: &Node, words: &[&'static str], name: &str, findings: &mut Findings<'_>) {
     let Some(text) = node.text() else {
         return wrong(node, name, &format!("one of {}", words.join(", ")), findings);
@@ -108,7 +131,10 @@ fn word(node: &Node, words: &[&'static str], name: &str, findings: &mut Findings
         return;
     }
     let shown: String = text.chars().take(60).collect();
-    let help = closest(text, words.iter().copied())
+    let habit = WORD_HABITS.iter().find(|(habit, meant)| *habit == text && words.contains(meant));
+    let help = habit
+        .map(|(_, meant)| *meant)
+        .or_else(|| closest(text, words.iter().copied()))
         .map_or_else(|| format!("use one of {}", words.join(", ")), |word| format!("did you mean `{word}`?"));
     findings.error(
         "unknown-word",

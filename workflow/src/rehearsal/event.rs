@@ -2,9 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use tenantry_protocol::state::RunState;
+
 use super::file::{object, text};
-use crate::context::Context;
+use crate::context::{Context, EVENT_FIELDS};
 use crate::definition::{WebhookTrigger, Workflow};
+use crate::expression::Expression;
 use crate::language::structure::whole;
 use crate::schedule::{Schedule, next_fires};
 use crate::source::Node;
@@ -35,16 +38,23 @@ pub(super) enum Start {
         body: Value,
         size: Option<u64>,
     },
+    Ended {
+        workflow: String,
+        state: RunState,
+        error: Option<String>,
+    },
 }
 
 /// The event, and what a run on it would have as inputs.
-pub(super) struct Started {
+pub(super) struct Started<'w> {
     pub(super) event: Value,
     /// When the run starts, if the event says it.
     pub(super) at: Option<i64>,
     pub(super) inputs: Value,
     /// Whether the workflow's `if` is asked.
     pub(super) filtered: bool,
+    /// The conditions of the triggers that fit, of which one must be true; a trigger without one is enough.
+    pub(super) conditions: Vec<Option<&'w Expression>>,
     /// The key by which a repeated request is recognised.
     pub(super) dedupe: Option<Result<String, String>>,
 }
@@ -67,6 +77,14 @@ impl Start {
             let name = text(file, "name").unwrap_or_default();
             return Self::File { name, body, size: file.get("size").and_then(whole) };
         }
+        if let Some(ended) = get("workflow") {
+            let state = text(ended, "state").and_then(|state| state.parse().ok());
+            return Self::Ended {
+                workflow: text(ended, "name").unwrap_or_default(),
+                state: state.unwrap_or(RunState::Succeeded),
+                error: text(ended, "error"),
+            };
+        }
         let webhook = get("webhook");
         let word = |key: &str| webhook.and_then(|webhook| text(webhook, key));
         let part = |key: &str| webhook.and_then(|webhook| webhook.get(key));
@@ -82,10 +100,16 @@ impl Start {
     }
 
     /// The event at that moment; the error says why no trigger of the workflow fits it.
-    pub(super) fn occur(&self, workflow: &Workflow, now: i64, tenant: &Value) -> Result<Started, String> {
+    pub(super) fn occur<'w>(
+        &self,
+        workflow: &'w Workflow,
+        now: i64,
+        tenant: &Value,
+    ) -> Result<Started<'w>, String> {
         let fields = |kind: &str| fields(kind, now);
         let inputs = workflow.default_inputs();
-        let started = |event| Started { event, at: None, inputs, filtered: true, dedupe: None };
+        let started =
+            |event| Started { event, at: None, inputs, filtered: true, conditions: vec![None], dedupe: None };
         match self {
             Self::Webhook { path, method, body, headers, query } => {
                 let hook = hook(workflow, path.as_deref())?;
@@ -104,13 +128,13 @@ impl Start {
                 Ok(Started { dedupe, ..started(event) })
             }
             Self::Emitted { name, data } => {
-                if !workflow.triggers.events.iter().any(|trigger| trigger.matches(name)) {
-                    return Err(format!("the workflow does not start on the event `{name}`"));
-                }
-                let mut event = fields("emitted");
-                event["name"] = json!(name);
-                event["body"] = data.clone();
-                Ok(started(event))
+                let (event, conditions) = emitted(workflow, name, data, fields("emitted"))?;
+                Ok(Started { conditions, ..started(event) })
+            }
+            Self::Ended { workflow: name, state, error } => {
+                let (event, conditions) =
+                    ended(workflow, name, *state, error.as_deref(), fields("workflow"))?;
+                Ok(Started { conditions, ..started(event) })
             }
             Self::Schedule { at } => {
                 let (schedule, at) = fire(&workflow.triggers.schedules, *at, now)?;
@@ -152,21 +176,55 @@ impl Start {
     }
 }
 
+/// An event and the conditions of the triggers that fit it.
+type Fitting<'w> = (Value, Vec<Option<&'w Expression>>);
+
+fn emitted<'w>(
+    workflow: &'w Workflow,
+    name: &str,
+    data: &Value,
+    mut event: Value,
+) -> Result<Fitting<'w>, String> {
+    let fitting = workflow.triggers.events.iter().filter(|trigger| trigger.matches(name));
+    let conditions: Vec<_> = fitting.map(|trigger| trigger.condition.as_ref()).collect();
+    if conditions.is_empty() {
+        return Err(format!("the workflow does not start on the event `{name}`"));
+    }
+    event["name"] = json!(name);
+    event["body"] = data.clone();
+    Ok((event, conditions))
+}
+
+fn ended<'w>(
+    workflow: &'w Workflow,
+    name: &str,
+    state: RunState,
+    error: Option<&str>,
+    mut event: Value,
+) -> Result<Fitting<'w>, String> {
+    let fitting = workflow.triggers.workflows.iter().filter(|trigger| trigger.matches(name, state));
+    let conditions: Vec<_> = fitting.map(|trigger| trigger.condition.as_ref()).collect();
+    if conditions.is_empty() || name == workflow.name {
+        return Err(format!("the workflow does not start when a run of `{name}` has {state}"));
+    }
+    event["workflow"] = json!(name);
+    event["run"] = json!("run_00000000000000000000000000000002");
+    event["state"] = json!(state);
+    event["error"] = json!(error);
+    event["depth"] = json!(1);
+    event["body"] = json!({ "workflow": name, "run": event["run"], "state": state, "error": error });
+    Ok((event, conditions))
+}
+
 /// An event of that kind without what is its own.
 fn fields(kind: &str, now: i64) -> Value {
-    json!({
-        "id": "evt_00000000000000000000000000000001",
-        "kind": kind,
-        "name": null,
-        "path": null,
-        "method": null,
-        "headers": {},
-        "query": null,
-        "body": null,
-        "received_at": now,
-        "scheduled_at": null,
-        "size": null,
-    })
+    let mut event: Map<_, _> = EVENT_FIELDS.iter().map(|field| ((*field).to_owned(), Value::Null)).collect();
+    event.insert("id".to_owned(), json!("evt_00000000000000000000000000000001"));
+    event.insert("kind".to_owned(), json!(kind));
+    event.insert("headers".to_owned(), json!({}));
+    event.insert("received_at".to_owned(), json!(now));
+    event.insert("depth".to_owned(), json!(0));
+    Value::Object(event)
 }
 
 /// Unix milliseconds of a moment.

@@ -17,6 +17,7 @@ use super::file::{Test, TestFile};
 use super::mock::Answer;
 use crate::context::Context;
 use crate::definition::{Call, EmitCall, Message, Step, WaitCall, Workflow};
+use crate::expression::{Expression, ExpressionError};
 use crate::plan::{self, Plan};
 use crate::retry::{self, FailureClass};
 use crate::transition::{self, RunEvent, StepEvent};
@@ -65,36 +66,46 @@ enum Due {
     End { step: usize, attempt: u32, answer: Answer },
 }
 
+/// Whether the conditions of trigger and workflow let the event start a run.
+fn is_meant(
+    workflow: &Workflow,
+    filtered: bool,
+    conditions: &[Option<&Expression>],
+    context: &Context<'_>,
+) -> Result<bool, ExpressionError> {
+    let mut meant = false;
+    for condition in conditions {
+        meant = meant || condition.map_or(Ok(true), |condition| condition.truth(context))?;
+    }
+    match (&workflow.condition, filtered) {
+        (Some(condition), true) => Ok(meant && condition.truth(context)?),
+        (None, _) | (_, false) => Ok(meant),
+    }
+}
+
 /// Plays a test to its end.
 pub(super) fn tell(workflow: &Workflow, file: &TestFile, test: &Test, filters: &mut dyn Filters) -> Told {
     let tenant = json!({ "id": "ten_00000000000000000000000000000001", "name": file.tenant });
     let about = json!({ "id": "wfl_00000000000000000000000000000001", "name": workflow.name, "revision": 1 });
-    let Started { event, at, inputs, filtered, dedupe } = match test.start.occur(workflow, test.now, &tenant)
-    {
-        Ok(started) => started,
-        Err(refused) => return Told { refused: Some(refused), ..Told::default() },
-    };
+    let Started { event, at, inputs, filtered, conditions, dedupe } =
+        match test.start.occur(workflow, test.now, &tenant) {
+            Ok(started) => started,
+            Err(refused) => return Told { refused: Some(refused), ..Told::default() },
+        };
     let mut told = Told::default();
     match dedupe {
         Some(Ok(key)) => told.dedupe = Some(key),
         Some(Err(error)) => told.trouble.push(format!("the dedupe key has no value: {error}")),
         None => {}
     }
-    if let (true, Some(condition)) = (filtered, &workflow.condition) {
-        let context = Context {
-            event: &event,
-            inputs: &inputs,
-            tenant: &tenant,
-            workflow: &about,
-            ..Context::default()
-        };
-        match condition.truth(&context) {
-            Ok(true) => {}
-            Ok(false) => return told,
-            Err(error) => {
-                told.trouble.push(format!("the condition `if` has no value: {error}"));
-                return told;
-            }
+    let context =
+        Context { event: &event, inputs: &inputs, tenant: &tenant, workflow: &about, ..Context::default() };
+    match is_meant(workflow, filtered, &conditions, &context) {
+        Ok(true) => {}
+        Ok(false) => return told,
+        Err(error) => {
+            told.trouble.push(format!("the condition `if` has no value: {error}"));
+            return told;
         }
     }
     told.started = true;

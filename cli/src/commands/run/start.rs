@@ -26,7 +26,7 @@ pub(crate) struct Start {
     /// The workflow
     #[arg(value_name = "WORKFLOW")]
     name: String,
-    /// An input as text; the daemon converts it to the input's type; may be repeated
+    /// An input as text, or @FILE; the daemon converts it to the input's type; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = input::parse_pair)]
     inputs: Vec<(String, String)>,
     /// All inputs as an object: JSON, @FILE, or - for standard input

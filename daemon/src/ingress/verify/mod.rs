@@ -14,7 +14,7 @@ mod tests;
 
 use http::{HeaderMap, HeaderName};
 use tenantry_protocol::error::ErrorCode;
-use tenantry_workflow::Verify;
+use tenantry_workflow::{Signed, Verify};
 
 pub use crate::egress::sign::Algorithm;
 
@@ -40,7 +40,7 @@ pub enum Scheme {
     Slack,
     /// `X-Shopify-Hmac-Sha256`; no timestamp.
     Shopify,
-    /// HMAC over the body in a header of choice.
+    /// HMAC in a header of choice, over the body and what the workflow puts around it.
     Hmac,
     /// The secret itself, as a bearer token or in a header of choice.
     Token,
@@ -56,8 +56,9 @@ pub enum Encoding {
     Base64,
 }
 
-/// What a webhook trigger demands of its senders. Header, algorithm, encoding and prefix are read by
-/// [`Scheme::Hmac`]; header and prefix by [`Scheme::Token`]; the tolerance by schemes with a timestamp.
+/// What a webhook trigger demands of its senders. Header and prefix are read by [`Scheme::Hmac`] and
+/// [`Scheme::Token`]; algorithm, encoding, timestamp header and signed parts by [`Scheme::Hmac`]; the tolerance by
+/// schemes with a timestamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifySpec {
     /// Whose way of signing.
@@ -70,19 +71,25 @@ pub struct VerifySpec {
     pub encoding: Encoding,
     /// What stands before the tag or the token, such as `sha256=`.
     pub prefix: String,
+    /// Where the time of signing is.
+    pub timestamp_header: Option<HeaderName>,
+    /// What the tag is made over.
+    pub signed: Vec<Signed>,
     /// How far the timestamp may lie in the past or in the future, in milliseconds.
     pub tolerance_ms: i64,
 }
 
 impl VerifySpec {
     /// The scheme with its defaults.
-    pub const fn new(scheme: Scheme) -> Self {
+    pub fn new(scheme: Scheme) -> Self {
         Self {
             scheme,
             header: None,
             algorithm: Algorithm::Sha256,
             encoding: Encoding::Hex,
             prefix: String::new(),
+            timestamp_header: None,
+            signed: vec![Signed::Body],
             tolerance_ms: DEFAULT_TOLERANCE_MS,
         }
     }
@@ -99,14 +106,22 @@ impl VerifySpec {
         let scheme = match verify.scheme {
             tenantry_workflow::Scheme::Github => Scheme::Github,
             tenantry_workflow::Scheme::StandardWebhooks => Scheme::StandardWebhooks,
+            tenantry_workflow::Scheme::Stripe => Scheme::Stripe,
+            tenantry_workflow::Scheme::Slack => Scheme::Slack,
+            tenantry_workflow::Scheme::Shopify => Scheme::Shopify,
             tenantry_workflow::Scheme::Hmac => Scheme::Hmac,
             tenantry_workflow::Scheme::Token => Scheme::Token,
             tenantry_workflow::Scheme::None => return Ok(None),
         };
-        let header = verify.header.as_deref().map(HeaderName::try_from).transpose();
+        let named = |name: &Option<String>| {
+            let name = name
+                .as_deref()
+                .map(|name| HeaderName::try_from(name).map_err(|_| BadHeader(name.to_owned())));
+            name.transpose()
+        };
         Ok(Some(Self {
             scheme,
-            header: header.map_err(|_| BadHeader(verify.header.clone().unwrap_or_default()))?,
+            header: named(&verify.header)?,
             algorithm: match verify.algorithm {
                 tenantry_workflow::Algorithm::Sha1 => Algorithm::Sha1,
                 tenantry_workflow::Algorithm::Sha256 => Algorithm::Sha256,
@@ -117,6 +132,8 @@ impl VerifySpec {
                 tenantry_workflow::Encoding::Base64 => Encoding::Base64,
             },
             prefix: verify.prefix.clone().unwrap_or_default(),
+            timestamp_header: named(&verify.timestamp_header)?,
+            signed: verify.signed.clone(),
             tolerance_ms: i64::try_from(verify.tolerance_ms).unwrap_or(i64::MAX),
         }))
     }

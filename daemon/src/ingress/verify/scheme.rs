@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
+use tenantry_workflow::Signed;
 
 use super::{Encoding, MAX_DELIVERY_ID, MAX_SIGNATURES, Refusal, Verified, VerifySpec};
 use crate::egress::sign::{self, Algorithm};
@@ -25,7 +26,8 @@ pub(super) struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Standard Webhooks 1.0: `id.timestamp.body`, HMAC-SHA256, base64, several `v1,…` separated by blanks.
+    /// Standard Webhooks 1.0: `id.timestamp.body`; several signatures separated by blanks, `v1,` with HMAC-SHA256 or
+    /// `v1a,` with Ed25519, in base64.
     pub(super) fn standard_webhooks(&self) -> Result<Verified, Refusal> {
         let vendor = !self.headers.contains_key("webhook-id") && self.headers.contains_key("svix-id");
         let name = |standard, svix| HeaderName::from_static(if vendor { svix } else { standard });
@@ -35,21 +37,27 @@ impl<'a> Delivery<'a> {
         let id = self.one(&id_header)?;
         let timestamp = self.one(&time_header)?;
         let timestamp_ms = unix_ms(timestamp).ok_or_else(|| Refusal::Malformed(time_header.clone()))?;
-        let mut tags = Tags::default();
-        for signature in self.one(&tag_header)?.split(' ') {
-            if let Some(text) = signature.strip_prefix("v1,") {
-                tags.push(Encoding::Base64, text).ok_or_else(|| Refusal::Malformed(tag_header.clone()))?;
+        let malformed = || Refusal::Malformed(tag_header.clone());
+        let (mut tags, mut signatures) = (Tags::default(), Tags::default());
+        for item in self.one(&tag_header)?.split(' ') {
+            match item.split_once(',') {
+                Some(("v1", text)) => tags.push(Encoding::Base64, text).ok_or_else(malformed)?,
+                Some(("v1a", text)) => signatures.push(Encoding::Base64, text).ok_or_else(malformed)?,
+                _ => {}
             }
         }
+        if tags.is_empty() && signatures.is_empty() {
+            return Err(malformed());
+        }
         let parts: [&[u8]; 5] = [id.as_bytes(), b".", timestamp.as_bytes(), b".", self.body];
-        let vouches = |secret: &[u8]| {
+        self.any_secret(|secret| {
+            // A public key is known to everybody: it never becomes the key of an HMAC.
+            if let Some(key) = sign::standard_public_key(secret) {
+                return signatures.each().any(|signature| sign::signed_by(&key, &parts, signature));
+            }
             let key = sign::standard_key(secret);
             !key.is_empty() && tags.hold(Algorithm::Sha256, &key, &parts)
-        };
-        if tags.is_empty() {
-            return Err(Refusal::Malformed(tag_header));
-        }
-        self.any_secret(vouches)?;
+        })?;
         Ok(Verified { delivery_id: Some(delivery_id(id_header, id)?), timestamp_ms: Some(timestamp_ms) })
     }
 
@@ -102,11 +110,25 @@ impl<'a> Delivery<'a> {
         Ok(Verified { delivery_id: None, timestamp_ms: Some(timestamp_ms) })
     }
 
-    /// HMAC over the body as the workflow describes it.
+    /// HMAC over what the workflow describes: the body, with or without a timestamp and other text.
     pub(super) fn hmac(&self, spec: &VerifySpec) -> Result<Verified, Refusal> {
         let header = spec.header.clone().unwrap_or(HeaderName::from_static("x-signature"));
-        self.body_tag(header, spec.algorithm, spec.encoding, &spec.prefix)?;
-        Ok(Verified::default())
+        let (mut timestamp, mut timestamp_ms) = ("", None);
+        if let Some(name) = &spec.timestamp_header {
+            timestamp = self.one(name)?;
+            timestamp_ms = Some(unix_ms(timestamp).ok_or_else(|| Refusal::Malformed(name.clone()))?);
+        }
+        let parts: Vec<&[u8]> = spec
+            .signed
+            .iter()
+            .map(|part| match part {
+                Signed::Text(text) => text.as_bytes(),
+                Signed::Timestamp => timestamp.as_bytes(),
+                Signed::Body => self.body,
+            })
+            .collect();
+        self.one_tag(header, spec.algorithm, spec.encoding, &spec.prefix, &parts)?;
+        Ok(Verified { delivery_id: None, timestamp_ms })
     }
 
     /// The secret itself. `Authorization` takes the scheme `Bearer` (RFC 6750 §2.1) unless a prefix is given.
@@ -181,12 +203,16 @@ fn delivery_id(header: HeaderName, id: &str) -> Result<String, Refusal> {
     Ok(id.to_owned())
 }
 
-/// Unix seconds in decimal digits, as milliseconds.
+/// From here on a number counts milliseconds: as seconds it would lie after the year 5000.
+const LEAST_MILLISECONDS: i64 = 100_000_000_000;
+
+/// A unix time in decimal digits, in seconds or milliseconds, as milliseconds.
 fn unix_ms(text: &str) -> Option<i64> {
     if text.is_empty() || text.len() > 15 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    text.parse::<i64>().ok()?.checked_mul(1_000)
+    let number = text.parse::<i64>().ok()?;
+    if number < LEAST_MILLISECONDS { number.checked_mul(1_000) } else { Some(number) }
 }
 
 /// The tags that a header offers, decoded.
@@ -213,9 +239,14 @@ impl Tags {
         self.offered.is_empty()
     }
 
+    /// Every tag.
+    fn each(&self) -> impl Iterator<Item = &[u8]> {
+        self.offered.iter().map(|(bytes, length)| &bytes[..*length])
+    }
+
     fn hold(&self, algorithm: Algorithm, secret: &[u8], parts: &[&[u8]]) -> bool {
         let expected = sign::tag(algorithm, secret, parts);
-        self.offered.iter().any(|(bytes, length)| sign::same(&bytes[..*length], expected.as_ref()))
+        self.each().any(|tag| sign::same(tag, expected.as_ref()))
     }
 }
 

@@ -129,6 +129,94 @@ fn slack_s_published_vector_is_met() {
     assert_eq!(verify(&spec, &[secret], &map, body, NOW_MS), Err(Refusal::Stale));
 }
 
+/// Standard Webhooks 1.0, "Asymmetric": the key pair of RFC 8032 §7.1 test 1, as `whpk_` text.
+#[test]
+fn an_asymmetric_signature_is_met_among_symmetric_ones() {
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    let seed: Vec<u8> = (0..32)
+        .map(|at| {
+            let hex = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+            u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()
+        })
+        .collect();
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+    let public = format!("whpk_{}", STANDARD.encode(pair.public_key().as_ref()));
+    assert_eq!(public, "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+    let body = br#"{"test": 2432232314}"#;
+    let message = [&b"msg_1.1614265330."[..], body].concat();
+    let signature = STANDARD.encode(pair.sign(&message).as_ref());
+    let spec = VerifySpec::new(Scheme::StandardWebhooks);
+    let signed = |value: String| {
+        headers(&[
+            ("webhook-id", "msg_1"),
+            ("webhook-timestamp", "1614265330"),
+            ("webhook-signature", &value),
+        ])
+    };
+    let map = signed(format!("v1,AAAA v1a,{signature}"));
+    let secrets: [&[u8]; 2] = [b"whsec_c2VjcmV0", public.as_bytes()];
+    let expected = Verified { delivery_id: Some("msg_1".into()), timestamp_ms: Some(NOW_MS) };
+    assert_eq!(verify(&spec, &secrets, &map, body, NOW_MS), Ok(expected));
+    assert_eq!(verify(&spec, &secrets[..1], &map, body, NOW_MS), Err(Refusal::Mismatch));
+    assert_eq!(verify(&spec, &secrets, &map, b"{}", NOW_MS), Err(Refusal::Mismatch));
+    assert_eq!(verify(&spec, &secrets, &map, body, NOW_MS + 300_001), Err(Refusal::Stale));
+    let other_kind = signed(format!("v1,{signature}"));
+    assert!(verify(&spec, &secrets, &other_kind, body, NOW_MS).is_err());
+}
+
+/// Everybody may know a public key: it must not work as the key of an HMAC.
+#[test]
+fn a_public_key_never_verifies_a_symmetric_signature() {
+    let public = b"whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    let spec = VerifySpec::new(Scheme::StandardWebhooks);
+    for key in [&public[..], &public[5..]] {
+        let signature = sign_standard(key, "msg_1", NOW_MS / 1_000, b"{}");
+        let map = headers(&[
+            ("webhook-id", "msg_1"),
+            ("webhook-timestamp", "1614265330"),
+            ("webhook-signature", &signature),
+        ]);
+        assert_eq!(verify(&spec, &[public], &map, b"{}", NOW_MS), Err(Refusal::Mismatch));
+    }
+}
+
+/// Stripe's documentation, "Verify webhook signatures manually": one `t`, several `v1`, other schemes ignored.
+#[test]
+fn stripe_s_header_may_hold_the_signatures_of_two_secrets() {
+    let spec = VerifySpec::new(Scheme::Stripe);
+    let signature = hex(sign::tag(Algorithm::Sha256, b"whsec_new", &[b"1614265330.{}"]).as_ref());
+    let old = "6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39";
+    let map = headers(&[("stripe-signature", &format!("t=1614265330, v1={old},v1={signature},v0={old}"))]);
+    let secrets: [&[u8]; 2] = [b"whsec_old", b"whsec_new"];
+    assert!(verify(&spec, &secrets, &map, b"{}", NOW_MS).is_ok());
+    assert_eq!(verify(&spec, &secrets[..1], &map, b"{}", NOW_MS), Err(Refusal::Mismatch));
+}
+
+/// Zoom's documentation, "Verify with Zoom's header": `v0:{timestamp}:{message}`, here with the generic scheme.
+#[test]
+fn the_generic_scheme_signs_the_time_where_the_workflow_says_so() {
+    let mut spec = VerifySpec::new(Scheme::Hmac);
+    spec.header = Some(HeaderName::from_static("x-zm-signature"));
+    spec.timestamp_header = Some(HeaderName::from_static("x-zm-request-timestamp"));
+    spec.prefix = "v0=".to_owned();
+    spec.signed = Signed::parse("v0:{timestamp}:{body}").unwrap();
+    for (stamp, now_ms) in [("1614265330", NOW_MS), ("1614265330456", NOW_MS + 456)] {
+        let message = format!("v0:{stamp}:{{}}");
+        let signature = hex(sign::tag(Algorithm::Sha256, b"secret", &[message.as_bytes()]).as_ref());
+        let value = format!("v0={signature}");
+        let map = headers(&[("x-zm-signature", &value), ("x-zm-request-timestamp", stamp)]);
+        let at = |now_ms| verify(&spec, &[b"secret"], &map, b"{}", now_ms);
+        assert_eq!(at(now_ms), Ok(Verified { delivery_id: None, timestamp_ms: Some(now_ms) }));
+        assert_eq!(at(now_ms + DEFAULT_TOLERANCE_MS + 1), Err(Refusal::Stale));
+        assert_eq!(at(now_ms - DEFAULT_TOLERANCE_MS - 1), Err(Refusal::Future));
+        let moved = headers(&[("x-zm-signature", &value), ("x-zm-request-timestamp", "1614265331")]);
+        assert_eq!(verify(&spec, &[b"secret"], &moved, b"{}", now_ms), Err(Refusal::Mismatch));
+    }
+    let missing = Refusal::Missing(HeaderName::from_static("x-zm-request-timestamp"));
+    let map = headers(&[("x-zm-signature", "v0=00")]);
+    assert_eq!(verify(&spec, &[b"secret"], &map, b"{}", NOW_MS), Err(missing));
+}
+
 #[test]
 fn every_scheme_accepts_its_genuine_message_with_any_active_secret() {
     for scheme in SCHEMES {
@@ -251,6 +339,8 @@ fn a_trigger_s_demands_are_taken_over() {
         algorithm: tenantry_workflow::Algorithm::Sha512,
         encoding: tenantry_workflow::Encoding::Base64,
         prefix: Some("sha512=".to_owned()),
+        timestamp_header: None,
+        signed: vec![Signed::Body],
         tolerance_ms: 60_000,
     };
     let (mut expected, map) = genuine(Scheme::Hmac, "secret", b"{}");
@@ -263,6 +353,17 @@ fn a_trigger_s_demands_are_taken_over() {
     assert!(VerifySpec::of_trigger(&verify).is_err());
     verify = Verify { scheme: tenantry_workflow::Scheme::None, header: None, ..verify };
     assert_eq!(VerifySpec::of_trigger(&verify), Ok(None));
+
+    for (scheme, known) in [
+        (tenantry_workflow::Scheme::Stripe, Scheme::Stripe),
+        (tenantry_workflow::Scheme::Slack, Scheme::Slack),
+        (tenantry_workflow::Scheme::Shopify, Scheme::Shopify),
+    ] {
+        let header = scheme.header().map(str::to_owned);
+        let spec = VerifySpec::of_trigger(&Verify { scheme, header, ..verify.clone() }).unwrap().unwrap();
+        let (_, map) = genuine(known, "secret", b"{}");
+        assert!(super::verify(&spec, &[b"secret"], &map, b"{}", NOW_MS).is_ok(), "{scheme:?}");
+    }
 
     // The language's own default for a token in `authorization`.
     verify.scheme = tenantry_workflow::Scheme::Token;

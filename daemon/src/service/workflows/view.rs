@@ -32,7 +32,9 @@ fn triggers(tenant: &Tenant, triggers: &Triggers) -> Vec<TriggerView> {
     });
     let manual = triggers.manual.iter().map(|_| view("manual", None, None));
     let events = triggers.events.iter().map(|event| view("event", Some(event.pattern.clone()), None));
-    hooks.chain(manual).chain(events).collect()
+    let ends = triggers.workflows.iter().flat_map(|trigger| &trigger.names);
+    let ends = ends.map(|name| view("workflow", Some(name.clone()), None));
+    hooks.chain(manual).chain(events).chain(ends).collect()
 }
 
 fn inputs(triggers: &Triggers) -> Vec<InputView> {

@@ -51,11 +51,13 @@ impl Action {
             id: EventId::new(now),
             kind: EventKind::Manual,
             source: name,
+            method: None,
             content_type: Some("application/json".to_owned()),
             headers: "{}".to_owned(),
             query: None,
             body,
             received_at: now,
+            depth: run.event_depth(),
         };
         let value = event.value().map_err(|error| Failure::permanent(error.to_string()))?;
         let values = Context {

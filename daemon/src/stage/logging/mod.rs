@@ -1,7 +1,10 @@
 //! The logging stage: records outcomes and decides who is told about them.
 //!
-//! The record itself is an effect; what is decided here is which notification rules match and what they say.
+//! The record itself is an effect; what is decided here is which notification rules match and what they say, and
+//! whether the end of a run starts other workflows.
 //! **Invariant:** a rule whose message cannot be written is told to the same channel as an error, never dropped.
+
+mod followed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +16,15 @@ use tenantry_workflow::{Context, NotifyRule};
 
 use super::outcome::{Effect, Outcome};
 use super::{JobContext, Stage};
-use crate::service::catalog::Catalog;
+use crate::error::Error;
+use crate::service::catalog::{Catalog, TenantCatalog};
 use crate::service::material::{Material, OutcomeRecord, RunEnd, RunMaterial};
 use crate::service::notifications::Notice;
 
 /// How long the decision may take; it is pure, so this is a backstop.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// The pause before the tenant's workflows and channels are read again, in milliseconds.
+const CATALOG_PAUSE_MS: u64 = 1_000;
 /// The longest title of a notification, in bytes; the rest is cut off.
 const TITLE_LIMIT: usize = 256;
 /// The longest body of a notification, in bytes; the rest is cut off.
@@ -66,12 +72,23 @@ impl Stage for Logging {
     }
 
     async fn handle(&self, context: &JobContext, payload: LoggingPayload) -> Outcome {
-        let LoggingPayload { record, run, previous } = payload;
+        let LoggingPayload { mut record, run, previous } = payload;
         let mut effects = Vec::with_capacity(2);
-        if let Some(end) = &record.run_end {
+        if let Some(end) = record.run_end.clone() {
+            let end = &end;
+            let catalog = match self.catalog.of(context.tenant.id).await {
+                Ok(catalog) => catalog,
+                Err(error) => return again(&error),
+            };
+            if catalog.started_by_end(&run.live.name, end.state).next().is_some() {
+                match followed::event(&run, end, context.clock.now_ms()) {
+                    Ok(event) => effects.push(Effect::Emit(event)),
+                    Err(line) => Arc::make_mut(&mut record).lines.push(line),
+                }
+            }
             let rules = run.live.workflow.notify.iter().filter(|rule| rule.matches(end.state, previous));
             for rule in rules {
-                effects.extend(self.notify(context, &run, end, previous, rule).await.map(Effect::Notify));
+                effects.extend(notify(&catalog, context, &run, end, previous, rule).map(Effect::Notify));
             }
         }
         effects.push(Effect::Record(record, run));
@@ -79,30 +96,32 @@ impl Stage for Logging {
     }
 }
 
-impl Logging {
-    async fn notify(
-        &self,
-        context: &JobContext,
-        run: &RunMaterial,
-        end: &RunEnd,
-        previous: Option<RunState>,
-        rule: &NotifyRule,
-    ) -> Option<Notice> {
-        // A channel can be deleted while workflows still name it; `workflow apply` warns, and so does the telemetry.
-        let catalog = self.catalog.of(context.tenant.id).await.ok()?;
-        let Some(channel) = catalog.channels.get(&rule.channel) else {
-            tracing::warn!(tenant = %context.tenant.id, channel = %rule.channel, "no such channel");
-            return None;
-        };
-        let (title, body) = words(context, run, end, previous, rule);
-        Some(Notice {
-            id: NotificationId::new(context.clock.now_ms()),
-            channel: Arc::clone(channel),
-            run: Some(run.id),
-            title: cut(title, TITLE_LIMIT),
-            body: cut(body, BODY_LIMIT),
-        })
-    }
+/// The tenant's file could not be read at present.
+fn again(error: &Error) -> Outcome {
+    Outcome::Retry { after_ms: CATALOG_PAUSE_MS, error: error.to_string(), effects: Vec::new() }
+}
+
+fn notify(
+    catalog: &TenantCatalog,
+    context: &JobContext,
+    run: &RunMaterial,
+    end: &RunEnd,
+    previous: Option<RunState>,
+    rule: &NotifyRule,
+) -> Option<Notice> {
+    // A channel can be deleted while workflows still name it; `workflow apply` warns, and so does the telemetry.
+    let Some(channel) = catalog.channels.get(&rule.channel) else {
+        tracing::warn!(tenant = %context.tenant.id, channel = %rule.channel, "no such channel");
+        return None;
+    };
+    let (title, body) = words(context, run, end, previous, rule);
+    Some(Notice {
+        id: NotificationId::new(context.clock.now_ms()),
+        channel: Arc::clone(channel),
+        run: Some(run.id),
+        title: cut(title, TITLE_LIMIT),
+        body: cut(body, BODY_LIMIT),
+    })
 }
 
 fn words(

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenantry_protocol::feed::Change;
-use tenantry_protocol::id::{JobId, LeaseToken, RunId, TenantId};
+use tenantry_protocol::id::{EventId, JobId, LeaseToken, RunId, TenantId};
 use tenantry_protocol::state::StageName;
 
 use super::outcome::{Effect, Outcome, Wake};
@@ -28,6 +28,7 @@ use crate::service::events::insert_event;
 use crate::service::flow::{stop, wake};
 use crate::service::handover::HandedJob;
 use crate::service::ledger::Ledger;
+use crate::service::trigger_job::TriggerJob;
 use crate::service::{notifications, outputs};
 use crate::store::tenant::jobs;
 
@@ -49,6 +50,7 @@ pub async fn settle(
 ) -> Result<()> {
     let Some(tenant) = service.directory.get(job.tenant) else { return Ok(()) };
     let file = service.store.tenant(job.tenant)?;
+    let unstarted = unstarted(service, stage, job, &outcome);
     let claim = Claim { stage, seq: job.seq, id: job.id, token: job.token, run: job.run };
     let blobs = large(service, tenant.id, &outcome).await?;
     let service = Arc::clone(service);
@@ -57,6 +59,9 @@ pub async fn settle(
         if move_job(&mut ledger, &claim, &outcome)? {
             for (effect, blob) in effects_of(&outcome).iter().zip(&blobs) {
                 apply(&mut ledger, effect, *blob)?;
+            }
+            if let Some(event) = unstarted {
+                ledger.decided(event);
             }
             ledger.seal();
         } else {
@@ -85,6 +90,20 @@ async fn large(service: &Service, tenant: TenantId, outcome: &Outcome) -> Result
         });
     }
     Ok(blobs)
+}
+
+/// The event of a trigger job that starts no run, where somebody waits for one.
+fn unstarted(service: &Service, stage: StageName, job: &HandedJob, outcome: &Outcome) -> Option<EventId> {
+    let starts = |effect: &Effect| matches!(effect, Effect::StartRun(_));
+    let ended = matches!(outcome, Outcome::Done(_) | Outcome::Reject { .. });
+    if stage != StageName::Trigger
+        || !ended
+        || !service.waiting.is_any()
+        || effects_of(outcome).iter().any(starts)
+    {
+        return None;
+    }
+    serde_json::from_slice::<TriggerJob>(&job.payload).ok().and_then(|job| job.event)
 }
 
 fn effects_of(outcome: &Outcome) -> &[Effect] {

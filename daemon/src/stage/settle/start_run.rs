@@ -76,11 +76,13 @@ pub(super) fn child(ledger: &mut Ledger<'_>, child: &StartChild) -> Result<()> {
         id: event.id,
         kind: event.kind,
         source: &event.source,
+        method: None,
         content_type: event.content_type.as_deref(),
         headers: &event.headers,
         query: None,
         body: Body::Inline(&event.body[..]),
         received_at: event.received_at,
+        depth: event.depth,
         actor: None,
     };
     events::insert(ledger.tx, &row)?;

@@ -52,10 +52,12 @@ fn batch(gathering: &Gathering, events: &[EventMaterial], now: i64) -> Result<Ev
         kind: first.event.kind,
         source: first.event.source.clone(),
         content_type: Some(BATCH_TYPE.to_owned()),
+        method: None,
         headers: "{}".to_owned(),
         query: None,
         body: Bytes::from(json!({ "items": items }).to_string()),
         received_at: now,
+        depth: events.iter().map(|event| event.event.depth).max().unwrap_or_default(),
     };
     let value = event.value().map_err(|error| error.to_string())?;
     Ok(EventMaterial { event: Arc::new(event), value })

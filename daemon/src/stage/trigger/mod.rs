@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tenantry_protocol::state::{EventKind, StageName, StepState};
+use tenantry_protocol::state::{EventKind, RunState, StageName, StepState};
 use tenantry_workflow::{Context, EventFilter, ExpressionError, plan};
 
 use super::outcome::{BeginRun, Effect, Gather, Outcome, StartRun, Wake};
 use super::{JobContext, Stage};
 use crate::service::catalog::{Catalog, Live, TenantCatalog};
+use crate::service::event::Event;
 use crate::service::events::run_of;
 use crate::service::material::{EventMaterial, GatheredMaterial, Material, RunMaterial};
 use crate::service::step_job::Came;
@@ -109,7 +110,7 @@ fn take(
     catalog: &TenantCatalog,
 ) -> Outcome {
     let (mut effects, mut failed) = (woken(payload, waiters), None);
-    for live in matching(catalog, payload) {
+    for live in matching(catalog, &payload.event) {
         match decide(context, payload, live, &catalog.vars) {
             Ok(Some(effect)) => effects.push(effect),
             Ok(None) => {}
@@ -124,10 +125,10 @@ fn take(
     }
 }
 
-/// The enabled workflows with a trigger for this event.
-fn matching<'c>(catalog: &'c TenantCatalog, payload: &EventMaterial) -> Vec<&'c Arc<Live>> {
-    let source = &payload.event.source;
-    match payload.event.kind {
+/// The enabled workflows with a trigger for this event, before conditions are asked.
+fn matching<'c>(catalog: &'c TenantCatalog, event: &'c Event) -> Vec<&'c Arc<Live>> {
+    let source = &event.source;
+    match event.kind {
         EventKind::Webhook => catalog.hooks.get(source).map(|(live, _)| live).into_iter().collect(),
         EventKind::Manual => catalog.workflows.get(source).into_iter().collect(),
         EventKind::Emitted => {
@@ -136,6 +137,8 @@ fn matching<'c>(catalog: &'c TenantCatalog, payload: &EventMaterial) -> Vec<&'c 
             };
             catalog.workflows.values().filter(listens).collect()
         }
+        // Its trigger asks for the state, which only the event's value has.
+        EventKind::Workflow => catalog.waiting_for_ends.iter().filter(|live| live.name != *source).collect(),
     }
 }
 
@@ -143,8 +146,32 @@ fn matching<'c>(catalog: &'c TenantCatalog, payload: &EventMaterial) -> Vec<&'c 
 fn inputs_of(payload: &EventMaterial, live: &Live) -> Value {
     match payload.event.kind {
         EventKind::Manual => payload.value.get("body").cloned().unwrap_or(Value::Null),
-        EventKind::Webhook | EventKind::Emitted => live.workflow.default_inputs(),
+        EventKind::Webhook | EventKind::Emitted | EventKind::Workflow => live.workflow.default_inputs(),
     }
+}
+
+/// Whether a trigger of the workflow means this event.
+fn is_meant(live: &Live, payload: &EventMaterial, values: &Context<'_>) -> Result<bool, ExpressionError> {
+    let (triggers, source) = (&live.workflow.triggers, &payload.event.source);
+    let conditions: Vec<_> = match payload.event.kind {
+        EventKind::Webhook | EventKind::Manual => return Ok(true),
+        EventKind::Emitted => {
+            let named = triggers.events.iter().filter(|trigger| trigger.matches(source));
+            named.map(|trigger| trigger.condition.as_ref()).collect()
+        }
+        EventKind::Workflow => {
+            let state = payload.value["state"].as_str().and_then(|word| word.parse::<RunState>().ok());
+            let named = triggers.workflows.iter();
+            let named = named.filter(|trigger| state.is_some_and(|state| trigger.matches(source, state)));
+            named.map(|trigger| trigger.condition.as_ref()).collect()
+        }
+    };
+    for condition in conditions {
+        if condition.map_or(Ok(true), |condition| condition.truth(values))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn decide(
@@ -162,6 +189,9 @@ fn decide(
         workflow: &live.value,
         ..Context::default()
     };
+    if !is_meant(live, payload, &values)? {
+        return Ok(None);
+    }
     // Whoever starts a workflow by hand means it: the filter is for events, and so is waiting for others.
     if payload.event.kind != EventKind::Manual {
         if let Some(condition) = &live.workflow.condition

@@ -5,7 +5,7 @@ use tenantry_protocol::id::EventId;
 use tenantry_protocol::state::EventKind;
 
 use crate::error::Result;
-use crate::store::row::{before, key, page, word};
+use crate::store::row::{before, count, key, page, word};
 use crate::store::tenant::runs;
 use crate::store::{ReadTx, WriteTx};
 
@@ -27,8 +27,10 @@ pub struct NewEvent<'a> {
     pub id: EventId,
     /// How it came in.
     pub kind: EventKind,
-    /// The webhook path, the emitted name, or the workflow started by hand.
+    /// The webhook path, the emitted name, the workflow started by hand, or the one whose run ended.
     pub source: &'a str,
+    /// Of a webhook.
+    pub method: Option<&'a str>,
     /// As the sender said.
     pub content_type: Option<&'a str>,
     /// A JSON object, without the ones that carry proof.
@@ -41,6 +43,8 @@ pub struct NewEvent<'a> {
     pub received_at: i64,
     /// Who brought it, as in the audit log.
     pub actor: Option<&'a str>,
+    /// How many events it follows from.
+    pub depth: u32,
 }
 
 /// A recorded event.
@@ -50,8 +54,10 @@ pub struct Event {
     pub id: EventId,
     /// How it came in.
     pub kind: EventKind,
-    /// The webhook path, the emitted name, or the workflow started by hand.
+    /// The webhook path, the emitted name, the workflow started by hand, or the one whose run ended.
     pub source: String,
+    /// Of a webhook.
+    pub method: Option<String>,
     /// As the sender said.
     pub content_type: Option<String>,
     /// A JSON object.
@@ -62,6 +68,8 @@ pub struct Event {
     pub body: Body<Vec<u8>>,
     /// Unix milliseconds.
     pub received_at: i64,
+    /// How many events it follows from.
+    pub depth: u32,
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
@@ -79,29 +87,47 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         query: row.get(5)?,
         body,
         received_at: row.get(8)?,
+        method: row.get(9)?,
+        depth: count(row, 10)?,
     })
 }
 
 const INSERT: &str = "
-insert into event (id, kind, source, content_type, headers, query, body, body_blob, received_at, actor)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+insert into event (
+    id, kind, source, content_type, headers, query, body, body_blob, received_at, method, depth, actor
+)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 /// Records an event.
 pub fn insert(tx: &WriteTx, event: &NewEvent) -> Result<()> {
-    let NewEvent { id, kind, source, content_type, headers, query, body, received_at, actor } = event;
+    let NewEvent { id, kind, source, method, content_type, headers, query, body, received_at, depth, actor } =
+        event;
     let (inline, blob) = match body {
         Body::None => (None, None),
         Body::Inline(bytes) => (Some(*bytes), None),
         Body::Blob(sha256) => (None, Some(sha256)),
     };
     let (id, kind) = (id.as_bytes(), kind.as_str());
-    let row = params![id, kind, source, content_type, headers, query, inline, blob, received_at, actor];
+    let row = params![
+        id,
+        kind,
+        source,
+        content_type,
+        headers,
+        query,
+        inline,
+        blob,
+        received_at,
+        method,
+        depth,
+        actor
+    ];
     tx.execute(INSERT, row)?;
     Ok(())
 }
 
 const GET: &str = "
-select id, kind, source, content_type, headers, query, body, body_blob, received_at
+select id, kind, source, content_type, headers, query, body, body_blob, received_at, method, depth
 from event
 where id = ?1";
 
@@ -130,7 +156,7 @@ pub fn origin(tx: &ReadTx, id: EventId) -> Result<Option<Origin>> {
 }
 
 const LIST: &str = "
-select id, kind, source, content_type, headers, query, body, body_blob, received_at
+select id, kind, source, content_type, headers, query, body, body_blob, received_at, method, depth
 from event
 where id < ?1
 order by id desc

@@ -18,12 +18,14 @@ fn add_event(tx: &WriteTx, id: EventId) -> Result<()> {
         id,
         kind,
         source: "hook",
+        method: None,
         content_type: None,
         headers: "{}",
         query: None,
         body,
         received_at: 1,
         actor: None,
+        depth: 0,
     };
     events::insert(tx, &new)
 }

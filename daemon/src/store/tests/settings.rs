@@ -301,3 +301,38 @@ fn an_existing_file_is_copied_before_it_is_migrated() {
     // The release before does not touch it.
     assert_eq!(code(migrate::apply(&path, TENANT, sizes(), 9)), ErrorCode::StoreNewer);
 }
+
+#[test]
+fn events_of_the_first_release_learn_their_method_and_depth() {
+    let (folder, writer) = migrated(&TENANT[..1]);
+    let insert = "insert into event (id, kind, source, headers, received_at) values (?1, ?2, 's', ?3, 1)";
+    for (id, kind, headers) in [
+        ([1_u8; 16], "webhook", "{\"a\":\"b\"}"),
+        ([2; 16], "emitted", "{\"tenantry-chain\":\"7\"}"),
+        ([3; 16], "manual", "{}"),
+    ] {
+        writer.execute(insert, rusqlite::params![id, kind, headers]).expect("written");
+    }
+    drop(writer);
+    let path = folder.path().join("some.db");
+    migrate::apply(&path, TENANT, sizes(), 8).expect("migrated");
+    let now = connection::open(&path, Use::Maintain, sizes()).expect("opened");
+    let mut rows =
+        now.prepare("select kind, method, depth, headers from event order by rowid").expect("prepared");
+    let rows = rows.query_map([], |row| {
+        let row = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok::<(String, Option<String>, u32, String), _>(row)
+    });
+    let rows: Vec<_> = rows.expect("read").map(|row| row.expect("a row")).collect();
+    let row = |kind: &str, method: Option<&str>, depth, headers: &str| {
+        (kind.to_owned(), method.map(str::to_owned), depth, headers.to_owned())
+    };
+    assert_eq!(
+        rows,
+        [
+            row("webhook", Some("POST"), 0, "{\"a\":\"b\"}"),
+            row("emitted", None, 7, "{}"),
+            row("manual", None, 0, "{}")
+        ]
+    );
+}

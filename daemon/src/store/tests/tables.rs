@@ -314,12 +314,14 @@ async fn events_channels_and_notifications() {
                 id: EventId::new(number),
                 kind: EventKind::Emitted,
                 source: "invoice.paid",
+                method: Some("PUT"),
                 content_type: Some("text/plain"),
                 headers: "{}",
                 query: Some("a=1"),
                 body,
                 received_at: number,
                 actor: Some("host:uid-0"),
+                depth: 0,
             };
             events::insert(tx, &new)?;
             assert_eq!(events::get(tx, new.id)?.map(|event| event.received_at), Some(number));

@@ -95,6 +95,8 @@ impl House {
         let id = EventId::new(now);
         self.write(move |tx| {
             let event = NewEvent {
+                method: None,
+                depth: 0,
                 id,
                 kind: EventKind::Manual,
                 source: "w",

@@ -138,12 +138,14 @@ fn accept(tx: &WriteTx, event: EventId, source: &str, now: i64) -> Result<(i64, 
         id: event,
         kind: EventKind::Webhook,
         source,
+        method: None,
         content_type: Some("application/json"),
         headers: "{}",
         query: None,
         body: Body::Inline(body.as_bytes()),
         received_at: now,
         actor: None,
+        depth: 0,
     };
     events::insert(tx, &row)?;
     let lease = jobs::Lease { token: tenantry_protocol::id::LeaseToken::new(now), until: now + 60_000 };

@@ -39,9 +39,11 @@ templates! {
     "github-release" "yaml",
     "lead-intake" "yaml",
     "nightly-backup" "yaml",
+    "on-failure" "yaml",
     "paid-invoice" "yaml",
     "report" "toml",
     "secret-rotation" "yaml",
+    "slack-command" "yaml",
     "uptime" "yaml",
 }
 

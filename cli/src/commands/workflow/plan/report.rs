@@ -201,7 +201,8 @@ fn triggers(workflow: &Workflow, tenant: Option<&str>) -> Vec<String> {
         .iter()
         .map(|hook| {
             let url = path::hook(tenant.unwrap_or("<tenant>"), &hook.path);
-            format!("webhook POST {url} ({})", hook.verify.scheme.as_str())
+            let methods: Vec<_> = hook.methods.iter().map(|method| method.as_str()).collect();
+            format!("webhook {} {url} ({})", methods.join("|"), hook.verify.scheme.as_str())
         })
         .collect();
     words.extend(triggers.manual.iter().map(|manual| {
@@ -215,6 +216,7 @@ fn triggers(workflow: &Workflow, tenant: Option<&str>) -> Vec<String> {
             .iter()
             .map(|schedule| format!("schedule {} {}", schedule.text(), schedule.zone.name())),
     );
+    words.extend(triggers.workflows.iter().map(|trigger| format!("end of {}", trigger.names.join(", "))));
     words.extend(triggers.files.iter().map(|file| format!("file inbox/{}", file.pattern)));
     words
 }
