@@ -3,7 +3,7 @@
 
 create table event_next (
     id            blob    not null primary key check (length(id) = 16),
-    kind          text    not null 
+    kind          text    not null
                   check (kind = 'webhook' or kind = 'manual' or kind = 'emitted' or kind = 'workflow'),
     -- The webhook path, the emitted name, the workflow started by hand, or the workflow whose run ended.
     source        text    not null,

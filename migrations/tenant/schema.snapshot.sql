@@ -87,18 +87,25 @@ CREATE TABLE dedupe (
     expires_at  integer not null
 ) strict, without rowid;
 
-CREATE TABLE event (
+CREATE TABLE "event" (
     id            blob    not null primary key check (length(id) = 16),
-    kind          text    not null check (kind = 'webhook' or kind = 'manual' or kind = 'emitted'),
-    -- The webhook path, the emitted name, or the workflow started by hand.
+    kind          text    not null
+                  check (kind = 'webhook' or kind = 'manual' or kind = 'emitted' or kind = 'workflow'),
+    -- The webhook path, the emitted name, the workflow started by hand, or the workflow whose run ended.
     source        text    not null,
+    -- Of a webhook.
+    method        text,
     content_type  text,
     headers       text    not null,
     query         text,
     body          blob,
-    -- SHA-256 of a body that lies in blobs/ because it is too large for a row.
+    -- SHA-256 of a body that lies in blobs/ because it is too large for a row or no text.
     body_blob     blob    check (length(body_blob) = 32),
-    received_at   integer not null, actor text,
+    received_at   integer not null,
+    -- How many events it follows from.
+    depth         integer not null default 0 check (depth >= 0),
+    -- Who brought it, as in the audit log.
+    actor         text,
     check (body is null or body_blob is null)
 ) strict;
 

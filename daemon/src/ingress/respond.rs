@@ -78,7 +78,7 @@ pub(super) async fn result(
     let run = run_of(accepted.event, asked.live.id);
     let limit = service.config.ingress.result_timeout;
     let limit = asked.hook.respond.timeout_ms.map_or(limit, |own| limit.min(Duration::from_millis(own)));
-    let decided = decided(service, asked.tenant, run, &waiter, accepted.duplicate);
+    let decided = decided(service, asked.tenant, run, &mut waiter, accepted.duplicate);
     match service.clock.timeout(limit, decided).await {
         Ok(Ok(Some(state))) => of_run(service, asked, run, state).await,
         Ok(Ok(None)) => acknowledge(asked, accepted, event),
@@ -95,14 +95,11 @@ async fn decided(
     service: &Service,
     tenant: &Tenant,
     run: RunId,
-    waiter: &Waiter,
+    waiter: &mut Waiter,
     is_repeat: bool,
 ) -> Result<Option<RunState>> {
-    let told = waiter.told();
     let mut was_told = false;
     loop {
-        let mut notified = std::pin::pin!(told.notified());
-        notified.as_mut().enable();
         match service.run_state(tenant, run).await? {
             Some(state) if state.is_terminal() => return Ok(Some(state)),
             // The daemon stops and cannot keep anybody waiting; the run goes on when it is back.
@@ -111,7 +108,7 @@ async fn decided(
             Some(_) | None => {}
         }
         tokio::select! {
-            () = &mut notified => was_told = true,
+            () = waiter.told() => was_told = true,
             // Nobody will tell about an event that started no run long ago.
             () = service.clock.sleep(LOOK_AGAIN) => was_told |= is_repeat,
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::id::{EventId, TenantId};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 
@@ -21,7 +21,7 @@ pub const WAITING_OF_TENANT: usize = 128;
 #[derive(Default)]
 struct Table {
     /// By event: what its waiters are told through, and how many there are.
-    events: HashMap<EventId, (Arc<Notify>, usize)>,
+    events: HashMap<EventId, (watch::Sender<()>, usize)>,
     tenants: HashMap<TenantId, usize>,
     all: usize,
 }
@@ -39,7 +39,7 @@ pub struct Waiter {
     waiting: Waiting,
     tenant: TenantId,
     event: EventId,
-    told: Arc<Notify>,
+    told: watch::Receiver<()>,
 }
 
 impl Waiting {
@@ -75,17 +75,19 @@ impl Waiting {
 
     /// Tells those who wait for the event to look. Call it after the commit.
     pub fn tell(&self, event: EventId) {
-        if let Some(told) = self.with(|table| table.events.get(&event).map(|(told, _)| Arc::clone(told))) {
-            told.notify_waiters();
-        }
+        self.with(|table| {
+            if let Some((teller, _)) = table.events.get(&event) {
+                teller.send_replace(());
+            }
+        });
     }
 }
 
 impl Table {
-    fn add(&mut self, event: EventId) -> Arc<Notify> {
-        let (told, waiters) = self.events.entry(event).or_default();
+    fn add(&mut self, event: EventId) -> watch::Receiver<()> {
+        let (teller, waiters) = self.events.entry(event).or_default();
         *waiters += 1;
-        Arc::clone(told)
+        teller.subscribe()
     }
 
     fn remove(&mut self, event: EventId) {
@@ -108,9 +110,13 @@ impl Waiter {
         });
     }
 
-    /// What is told. Take it, `enable` it, look, and only then wait, so that nothing is missed in between.
-    pub fn told(&self) -> Arc<Notify> {
-        Arc::clone(&self.told)
+    /// Returns when it was told to look since the last time. What was told before anybody asked is not missed: an event
+    /// may be decided between its commit and the first look.
+    pub async fn told(&mut self) {
+        if self.told.changed().await.is_err() {
+            // The teller lives as long as its waiters; without one nothing is ever told.
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -158,20 +164,19 @@ mod tests {
         let waiting = Waiting::default();
         let (first, second) = (EventId::new(1), EventId::new(2));
         let mut waiter = waiting.enter(TenantId::new(1), first).unwrap();
-        let told = waiter.told();
-        let mut notified = std::pin::pin!(told.notified());
-        notified.as_mut().enable();
+        let is_pending = |waiter: &mut Waiter| {
+            let told = std::pin::pin!(waiter.told());
+            futures_util::FutureExt::now_or_never(told).is_none()
+        };
         waiting.tell(second);
-        assert!(futures_util::poll!(&mut notified).is_pending());
+        assert!(is_pending(&mut waiter));
         waiting.tell(first);
-        notified.await;
+        waiter.told().await;
+        assert!(is_pending(&mut waiter), "once told is enough");
         waiter.turn_to(second);
-        let told = waiter.told();
-        let mut notified = std::pin::pin!(told.notified());
-        notified.as_mut().enable();
         waiting.tell(first);
-        assert!(futures_util::poll!(&mut notified).is_pending());
+        assert!(is_pending(&mut waiter));
         waiting.tell(second);
-        notified.await;
+        waiter.told().await;
     }
 }
