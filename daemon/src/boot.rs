@@ -4,6 +4,7 @@
 //! Down, in reverse: nothing new is accepted → doors → stages settle → what is left is given back → store.
 //! **Invariant:** ready is said only when every tenant has been recovered and every listener is open.
 
+mod alive;
 mod drain;
 mod ready;
 mod recover;
@@ -27,8 +28,10 @@ use crate::service::audit::Notary;
 use crate::service::catalog::Catalog;
 use crate::service::directory::Directory;
 use crate::service::feed::Feed;
+use crate::service::files::Files;
 use crate::service::handover::Handover;
 use crate::service::running::Running;
+use crate::service::schedules::{self, Schedules};
 use crate::service::secrets::Secrets;
 use crate::service::sessions::Identity;
 use crate::service::waiting::Waiting;
@@ -37,7 +40,7 @@ use crate::stage::{action, driver, feeder, logging, notification, trigger};
 use crate::store::Store;
 use crate::supervise::Supervisor;
 use crate::vault::{Absent, HostKey, forbid_dumps};
-use crate::{telemetry, upkeep};
+use crate::{telemetry, upkeep, watch};
 
 /// The socket is for the daemon's user and its group.
 const SOCKET_MODE: u32 = 0o660;
@@ -113,9 +116,12 @@ async fn start(config: Config, folders: &Folders, clock: &Clock, parts: &Parts) 
     for listener in doors.api {
         serve_api(&api, listener, clock, &parts.doors);
     }
+    let last_alive = alive::last(&service);
     let left = recover::all(&service).await;
     recover::keep_trying(&service, left, &parts.upkeep);
     upkeep::start(&service, &egress, &parts.upkeep);
+    watch::start(&service, last_alive, &parts.doors);
+    alive::keep(&service, &parts.upkeep);
     for listener in doors.ingress {
         serve_ingress(&service, listener, clock, &parts.doors);
     }
@@ -146,6 +152,9 @@ async fn open_service(
         feed: Feed::default(),
         running: Running::default(),
         waiting: Waiting::default(),
+        schedules: Schedules::default(),
+        downtime: schedules::downtime::Report::default(),
+        files: Files::default(),
         identity,
         notary,
         refusals: Refusals::new(config.api.refusal_records, KEY_LIMIT),
@@ -270,3 +279,6 @@ fn serve_ingress(service: &Arc<Service>, listener: Listener, clock: &Clock, supe
 pub(crate) fn machine(what: &str, error: std::io::Error) -> Error {
     Error::new(ErrorCode::Internal, format!("{what}: {error}")).with_source(error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! 6  boot                         start and stop order, as prose
-//! 5  http  ingress  stage  upkeep doors, workers, cleaners
+//! 5  http  ingress  watch         doors
+//!    stage  upkeep                workers, cleaners
 //! 4  service                      one verb = one function: permission → one write transaction → audit
 //! 3  auth  vault  egress          tokens and policy; tenant secrets; the only way out to the network
 //! 2  store                        all SQL, all files
@@ -27,3 +28,4 @@ pub mod supervise;
 pub mod telemetry;
 pub mod upkeep;
 pub mod vault;
+pub mod watch;

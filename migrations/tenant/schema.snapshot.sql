@@ -90,8 +90,10 @@ CREATE TABLE dedupe (
 CREATE TABLE "event" (
     id            blob    not null primary key check (length(id) = 16),
     kind          text    not null
-                  check (kind = 'webhook' or kind = 'manual' or kind = 'emitted' or kind = 'workflow'),
-    -- The webhook path, the emitted name, the workflow started by hand, or the workflow whose run ended.
+                  check (kind = 'webhook' or kind = 'manual' or kind = 'emitted' or kind = 'workflow'
+                         or kind = 'schedule' or kind = 'file'),
+    -- The webhook path, the emitted name, the workflow started by hand or by its schedule, the workflow whose run ended,
+    -- or the file's name.
     source        text    not null,
     -- Of a webhook.
     method        text,
@@ -108,6 +110,13 @@ CREATE TABLE "event" (
     actor         text,
     check (body is null or body_blob is null)
 ) strict;
+
+CREATE TABLE file_trigger (
+    workflow_id  blob    not null check (length(workflow_id) = 16),
+    pattern      text    not null,
+    stable_ms    integer not null check (stable_ms >= 0),
+    primary key (workflow_id, pattern)
+) strict, without rowid;
 
 CREATE TABLE gathered (
     gathering_id  blob    not null check (length(gathering_id) = 16),
@@ -136,6 +145,13 @@ CREATE TABLE head (
     audit_size      integer not null,
     audit_frontier  blob    not null check (length(audit_frontier) % 32 = 0)
 ) strict;
+
+CREATE TABLE held_fire (
+    workflow_id  blob    not null check (length(workflow_id) = 16),
+    at           integer not null,
+    key          text    not null,
+    primary key (workflow_id, at, key)
+) strict, without rowid;
 
 CREATE TABLE job (
     seq           integer not null primary key,
@@ -193,6 +209,13 @@ CREATE TABLE notification (
     attempt       integer not null default 0 check (attempt >= 0),
     error         text,
     check ((delivered_at is not null) = (state = 'delivered'))
+) strict, without rowid;
+
+CREATE TABLE open_file (
+    event_id  blob    not null primary key check (length(event_id) = 16),
+    name      text    not null,
+    seq       integer not null,
+    job_id    blob    not null check (length(job_id) = 16)
 ) strict, without rowid;
 
 CREATE TABLE place (
@@ -258,6 +281,31 @@ CREATE TABLE run (
     logged_at    integer,
     notified_at  integer, origin text check (origin in ('retry', 'replay')), of_run blob check (length(of_run) = 16), key_run blob check (length(key_run) = 16), actor text, outputs text, stop text check (stop in ('cancel', 'time-out')), parent_run_id blob check (length(parent_run_id) = 16), parent_idx integer check (parent_idx >= 0), depth integer not null default 0 check (depth >= 0),
     check ((ended_at is null) = (state = 'queued' or state = 'running'))
+) strict, without rowid;
+
+CREATE TABLE schedule (
+    workflow_id  blob    not null check (length(workflow_id) = 16),
+    -- When and where: names the entry over all revisions.
+    key          text    not null,
+    -- The entry, so that nothing must be compiled to know what is due.
+    spec         text    not null check (json_valid(spec)),
+    -- The last fire that was decided about, or when the entry began.
+    cursor       integer not null,
+    -- When to look at it; null while the workflow is disabled, and when there are no more fires.
+    next_at      integer,
+    -- The fire that last started a run, its event, and the job that carries the event to the trigger stage.
+    last_fire    integer,
+    last_event   blob    check (length(last_event) = 16),
+    last_seq     integer,
+    last_job     blob    check (length(last_job) = 16),
+    started      integer not null default 0 check (started >= 0),
+    -- Fires that came too late.
+    missed       integer not null default 0 check (missed >= 0),
+    last_missed  integer,
+    -- Fires that found the run before still there.
+    skipped      integer not null default 0 check (skipped >= 0),
+    primary key (workflow_id, key),
+    check ((last_fire is null) = (last_event is null))
 ) strict, without rowid;
 
 CREATE TABLE secret (
@@ -370,6 +418,8 @@ CREATE INDEX run_live on run (workflow_id) where ended_at is null;
 CREATE INDEX run_repeats on run (event_id) where of_run is not null;
 
 CREATE INDEX run_unsuccessful on run (id) where state = 'failed' or state = 'cancelled' or state = 'timed-out';
+
+CREATE INDEX schedule_by_next on schedule (next_at) where next_at is not null;
 
 CREATE INDEX session_by_credential on session (credential_id);
 

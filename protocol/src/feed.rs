@@ -50,6 +50,19 @@ pub enum Change {
         /// Webhook path, event name or workflow.
         source: String,
     },
+    /// Fires of a schedule came too late and start no runs.
+    Missed {
+        /// The workflow's name.
+        workflow: String,
+        /// The schedule, as written.
+        schedule: String,
+        /// How many, counted up to 1000.
+        count: u32,
+        /// The oldest; unix milliseconds.
+        first: i64,
+        /// The newest; unix milliseconds.
+        last: i64,
+    },
     /// A run is in another state.
     Run {
         /// Its id.

@@ -55,8 +55,40 @@ pub struct Status {
     pub degraded_tasks: Vec<TaskView>,
     /// Supervised tasks in all.
     pub tasks: u64,
+    /// What became of schedules while the daemon was away; absent until it has looked at all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downtime: Option<Downtime>,
     /// What the runner has in force: `no-new-privs`, `landlock-7`, `rlimits`, …
     pub sandbox: Vec<String>,
+}
+
+/// The time before the daemon's start in which it was away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Downtime {
+    /// The last sign of life before it, half a minute exact; absent at the first start. Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<i64>,
+    /// The start; unix milliseconds.
+    pub until: i64,
+    /// Fires in that time that started runs afterwards.
+    pub caught_up: u64,
+    /// Fires in that time that did not.
+    pub missed: u64,
+    /// The tenants with such fires.
+    pub tenants: Vec<TenantDowntime>,
+}
+
+/// What became of one tenant's fires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct TenantDowntime {
+    /// Its name.
+    pub tenant: String,
+    /// Fires that started runs afterwards.
+    pub caught_up: u64,
+    /// Fires that did not.
+    pub missed: u64,
 }
 
 /// How many tenants there are.

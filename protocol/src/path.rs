@@ -119,6 +119,7 @@ operations! {
     WorkflowUpdate = Patch "/v1/tenants/{tenant}/workflows/{workflow}", Tenant(P::WorkflowEdit), "Enables or disables a workflow.";
     WorkflowDelete = Delete "/v1/tenants/{tenant}/workflows/{workflow}", Tenant(P::WorkflowEdit), "Deletes a workflow; its runs are kept.";
     WorkflowRun = Post "/v1/tenants/{tenant}/workflows/{workflow}/runs", Tenant(P::WorkflowRun), "Starts a workflow by hand.";
+    WorkflowNext = Get "/v1/tenants/{tenant}/workflows/{workflow}/next", Tenant(P::WorkflowRead), "Shows when a workflow will start by itself, and how its schedules stand.";
     RevisionList = Get "/v1/tenants/{tenant}/workflows/{workflow}/revisions", Tenant(P::WorkflowRead), "Lists the revisions of a workflow.";
     RevisionGet = Get "/v1/tenants/{tenant}/workflows/{workflow}/revisions/{revision}", Tenant(P::WorkflowRead), "Shows a revision with its source.";
 

@@ -154,5 +154,9 @@ words! {
         Emitted = "emitted",
         /// A run of another workflow ended.
         Workflow = "workflow",
+        /// A schedule of a workflow fired.
+        Schedule = "schedule",
+        /// A file was put into the tenant's inbox folder.
+        File = "file",
     }
 }

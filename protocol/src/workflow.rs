@@ -144,9 +144,10 @@ pub struct WorkflowView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TriggerView {
-    /// `webhook`, `manual`, `event` or `workflow`.
+    /// `webhook`, `manual`, `event`, `workflow`, `schedule` or `file`.
     pub kind: String,
-    /// The webhook's path on the ingress listener, the event's name, or the name of the workflow whose end it is.
+    /// The webhook's path on the ingress listener, the event's name, the name of the workflow whose end it is, the
+    /// schedule, or the file's path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
     /// How a webhook is verified.
@@ -190,4 +191,68 @@ pub struct RevisionView {
     /// The definition's text; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+}
+
+/// Which fires are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NextQuery {
+    /// How many, 10 if left out, 100 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// When a workflow will start by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct NextFires {
+    /// Its name.
+    pub workflow: String,
+    /// Whether its schedules fire.
+    pub enabled: bool,
+    /// The next fires, soonest first; none while it is disabled.
+    pub fires: Vec<FireView>,
+    /// How its schedules stand.
+    pub schedules: Vec<ScheduleView>,
+}
+
+/// A fire to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct FireView {
+    /// Unix milliseconds.
+    pub at: i64,
+    /// The same as people in the schedule's time zone write it, with the offset.
+    pub local: String,
+    /// The cron expression or the instant, as written.
+    pub schedule: String,
+    /// The time zone.
+    pub timezone: String,
+    /// When the run is due: later than the fire where the schedule has a jitter. Unix milliseconds.
+    pub starts_at: i64,
+}
+
+/// How a schedule stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ScheduleView {
+    /// The cron expression or the instant, as written.
+    pub schedule: String,
+    /// The time zone.
+    pub timezone: String,
+    /// When its next run is due; absent if there is none. Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<i64>,
+    /// The fire that last started a run; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fire: Option<i64>,
+    /// Runs it has started.
+    pub started: u32,
+    /// Fires that came too late.
+    pub missed: u32,
+    /// The newest of them; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_missed: Option<i64>,
+    /// Fires that found the run before still there.
+    pub skipped: u32,
 }

@@ -124,6 +124,7 @@ pub(crate) fn host_access() -> Access {
 pub(crate) fn status() -> Status {
     let task = TaskView { name: "stage-action".to_owned(), restarts: 3, last_error: Some("disk".to_owned()) };
     Status {
+        downtime: None,
         state: HealthState::Serving,
         version: "0.1.0".to_owned(),
         pid: 4711,

@@ -109,6 +109,7 @@ fn subject(change: &Change) -> String {
     match change {
         Change::Gap { .. } => "gap".to_owned(),
         Change::Tenant { name, .. } | Change::Workflow { name } => name.clone(),
+        Change::Missed { workflow, .. } => workflow.clone(),
         Change::Event { event, .. } => event.to_string(),
         Change::Run { run, .. } | Change::Step { run, .. } => run.to_string(),
         Change::Dead { job, .. } => job.to_string(),
@@ -128,6 +129,11 @@ fn line(item: &FeedItem, colour: bool) -> String {
         }
         Change::Workflow { name } => ("workflow", name.clone(), Tone::Plain),
         Change::Event { event, source } => ("event", format!("{event} {source}"), Tone::Plain),
+        Change::Missed { workflow, schedule, count, .. } => {
+            let times = if *count == 1 { "one fire" } else { "fires" };
+            let count = if *count == 1 { String::new() } else { format!("{count} ") };
+            ("missed", format!("{workflow} {count}{times} of {schedule}"), Tone::Bad)
+        }
         Change::Run { run, workflow, state, error } => {
             let error = error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
             ("run", format!("{run} {workflow} {state}{error}"), run_tone(*state))

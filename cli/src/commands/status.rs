@@ -94,6 +94,7 @@ fn fields(status: &HostStatus, clock: Clock) -> Vec<(&'static str, Cell)> {
         ("ingress", status.ingress.clone().into()),
         ("public URL", status.public_url.clone().into()),
         ("memory", bytes(status.memory_bytes).into()),
+        ("was down", downtime(status, clock)),
         ("tasks", tasks),
         ("sandbox", status.sandbox.join(" ").into()),
         (
@@ -107,6 +108,25 @@ fn fields(status: &HostStatus, clock: Clock) -> Vec<(&'static str, Cell)> {
             ),
         ),
     ]
+}
+
+/// How long the daemon was away before it started, and what became of schedules in that time.
+fn downtime(status: &HostStatus, clock: Clock) -> Cell {
+    let Some(down) = &status.downtime else { return Cell::from("being looked at".to_owned()) };
+    let away = down.from.map_or_else(|| "never".to_owned(), |from| clock.span(from, Some(down.until)));
+    if down.caught_up + down.missed == 0 {
+        return Cell::from(format!("{away}; no schedule missed anything"));
+    }
+    let tenants = down.tenants.iter().map(|tenant| {
+        format!("\n{}: {} caught up, {} missed", tenant.tenant, tenant.caught_up, tenant.missed)
+    });
+    let text = format!(
+        "{away}; {} caught up, {} missed{}",
+        down.caught_up,
+        down.missed,
+        tenants.collect::<String>()
+    );
+    Cell::toned(text, if down.missed > 0 { Tone::Bad } else { Tone::Warn })
 }
 
 impl Row for TenantStats {

@@ -7,6 +7,7 @@ mod files;
 mod fmt;
 mod graph;
 mod new;
+mod next;
 mod plan;
 mod rollback;
 mod schema;
@@ -65,6 +66,20 @@ Examples:
         paging: Paging,
     },
     Show(show::Show),
+    /// Show when a workflow will start by itself, and how its schedules stand
+    ///
+    /// Times are those of each schedule's time zone, with the offset, so that a change of clocks can be seen.
+    #[command(after_help = "\
+Examples:
+  tenantry -t acme workflow next nightly
+  tenantry -t acme workflow next nightly -n 50 -o json | jq -r '.fires[].local'")]
+    Next {
+        /// The workflow
+        name: String,
+        /// How many, 100 at most
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+    },
     /// List the revisions of a workflow
     #[command(after_help = "\
 Examples:
@@ -146,6 +161,10 @@ impl Workflow {
                     .pages::<WorkflowView, _>(Operation::WorkflowList, &[&tenant], &paging, query)
                     .await?;
                 output.list(&page)?;
+                Ok(Exit::Ok)
+            }
+            Verb::Next { name, limit } => {
+                next::next(session, &name, limit).await?;
                 Ok(Exit::Ok)
             }
             Verb::Revisions { name, paging } => {

@@ -21,7 +21,8 @@ use reader::Reader;
 pub use environment::Environment;
 pub use folders::Folders;
 pub use sections::{
-    Api, Auth, Config, Drain, Egress, Ingress, Paths, Runner, Stage, Stages, Store, Telemetry, TenantDefaults,
+    Api, Auth, Config, Drain, Egress, Files, Ingress, Paths, Runner, Stage, Stages, Store, Telemetry,
+    TenantDefaults,
 };
 pub use setting::{Bytes, Format, HostPort, Network, Rate};
 

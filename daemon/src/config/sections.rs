@@ -103,6 +103,14 @@ section! {
 }
 
 section! {
+    /// `[files]`: files in the tenants' inbox folders.
+    Files {
+        /// The largest file that becomes an event.
+        max_bytes: Bytes = "max-bytes", Bytes::mib(16), Bytes::kib(1)..=Bytes::mib(256);
+    }
+}
+
+section! {
     /// `[ingress]`: the public listener for webhooks.
     Ingress {
         /// Where it listens.
@@ -373,6 +381,8 @@ pub struct Config {
     pub api: Api,
     /// `[ingress]`.
     pub ingress: Ingress,
+    /// `[files]`.
+    pub files: Files,
     /// `[store]`.
     pub store: Store,
     /// `[stages.*]`.
@@ -396,6 +406,7 @@ sections! {
         paths = "paths",
         api = "api",
         ingress = "ingress",
+        files = "files",
         store = "store",
         stages = "stages",
         tenant_defaults = "tenant-defaults",

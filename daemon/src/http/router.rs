@@ -85,6 +85,7 @@ fn route(operation: O) -> Route {
         O::WorkflowUpdate => on(on_it, workflows::update),
         O::WorkflowDelete => on(on_it, workflows::delete),
         O::WorkflowRun => on(on_it, workflows::run),
+        O::WorkflowNext => on(on_it, workflows::next),
         O::RevisionList => on(on_it, workflows::revisions),
         O::RevisionGet => on(on_it, workflows::revision),
         O::EventList => on(on_it, events::list),

@@ -93,6 +93,7 @@ fn write_because(
     }
     ledger.decided(material.event_id);
     ledger.count(counter(state));
+    ledger.run_ended(material.live.id);
     ledger.change(|| Change::Run {
         run: material.id,
         workflow: material.live.name.clone(),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use tenantry_protocol::id::EventId;
 use tenantry_protocol::state::EventKind;
+use tenantry_workflow::INBOX;
 use tenantry_workflow::names::{is_credential_header, is_proof_header};
 
 pub use self::body::{BadBody, is_binary, is_multipart, sha256_hex};
@@ -40,7 +41,8 @@ pub struct Event {
     pub id: EventId,
     /// How it came in.
     pub kind: EventKind,
-    /// The webhook's path, the emitted name, the workflow started by hand, or the one whose run ended.
+    /// The webhook's path, the emitted name, the workflow started by hand or by its schedule, the one whose run ended,
+    /// or the file's name.
     pub source: String,
     /// Of a webhook.
     pub method: Option<String>,
@@ -99,26 +101,30 @@ impl Event {
         let is_batch = self.content_type.as_deref() == Some(BATCH_TYPE);
         let items = if is_batch { body.get("items").cloned() } else { None };
         let only = |kind: EventKind| (self.kind == kind).then_some(self.source.as_str());
-        let of_end = |field: &str| match self.kind {
-            EventKind::Workflow => body.get(field).cloned().unwrap_or_default(),
-            EventKind::Webhook | EventKind::Manual | EventKind::Emitted => Value::Null,
+        let file = only(EventKind::File);
+        let path = only(EventKind::Webhook).map(str::to_owned).or(file.map(|name| format!("{INBOX}/{name}")));
+        let of = |kind: EventKind, field: &str| {
+            let value = body.get(field).filter(|_| self.kind == kind);
+            value.cloned().unwrap_or_default()
         };
+        let of_end = |field: &str| of(EventKind::Workflow, field);
+        let scheduled_at = of(EventKind::Schedule, "scheduled_at");
         let (run, state, error, outputs) =
             (of_end("run"), of_end("state"), of_end("error"), of_end("outputs"));
         // Values are moved in: `json!` would copy headers and body once more.
         let fields = [
             ("id", self.id.to_string().into()),
             ("kind", self.kind.as_str().into()),
-            ("name", only(EventKind::Emitted).into()),
-            ("path", only(EventKind::Webhook).into()),
+            ("name", only(EventKind::Emitted).or(file).into()),
+            ("path", path.into()),
             ("method", self.method.as_deref().into()),
             ("headers", serde_json::from_str(&self.headers).unwrap_or(Value::Null)),
             ("query", self.query.as_deref().map_or(Value::Null, |query| body::form(query.as_bytes()))),
             ("items", items.unwrap_or(Value::Null)),
             ("body", body),
             ("received_at", self.received_at.into()),
-            ("scheduled_at", Value::Null),
-            ("size", Value::Null),
+            ("scheduled_at", scheduled_at),
+            ("size", file.map(|_| self.body.len()).into()),
             ("depth", self.depth.into()),
             ("workflow", only(EventKind::Workflow).into()),
             ("run", run),

@@ -152,7 +152,7 @@ impl Service {
     }
 
     /// A body that is large or no text becomes a blob before the row that names it.
-    async fn store_body(&self, tenant: TenantId, event: &Event) -> Result<Option<[u8; 32]>> {
+    pub(super) async fn store_body(&self, tenant: TenantId, event: &Event) -> Result<Option<[u8; 32]>> {
         if event.body.len() <= INLINE_LIMIT && !event.is_binary() {
             return Ok(None);
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use tenantry_protocol::feed::Change;
-use tenantry_protocol::id::{EventId, JobId, LeaseToken, RequestId, RunId};
+use tenantry_protocol::id::{EventId, JobId, LeaseToken, RequestId, RunId, WorkflowId};
 use tenantry_protocol::state::StageName;
 
 use super::Service;
@@ -60,6 +60,7 @@ pub struct Ledger<'t> {
     /// Events of which those who wait for their results are told.
     decided: Vec<EventId>,
     followed: bool,
+    ended_runs: Vec<WorkflowId>,
 }
 
 impl<'t> Ledger<'t> {
@@ -81,6 +82,7 @@ impl<'t> Ledger<'t> {
             queued: [0; StageName::ALL.len()],
             event_waits: 0,
             decided: Vec::new(),
+            ended_runs: Vec::new(),
         }
     }
 
@@ -240,6 +242,16 @@ impl<'t> Ledger<'t> {
         Ok(())
     }
 
+    /// A run of the workflow has ended: whatever waited for that is looked at.
+    pub fn run_ended(&mut self, workflow: WorkflowId) {
+        self.ended_runs.push(workflow);
+    }
+
+    /// Whose service it is: for what else the commit shall tell.
+    pub const fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
     /// Hands everything to the commit.
     pub fn seal(self) {
         let Self {
@@ -255,6 +267,7 @@ impl<'t> Ledger<'t> {
             queued,
             event_waits,
             decided,
+            ended_runs,
             ..
         } = self;
         tx.on_commit(move || {
@@ -281,6 +294,10 @@ impl<'t> Ledger<'t> {
             }
             for event in decided {
                 service.waiting.tell(event);
+            }
+            for workflow in ended_runs {
+                service.schedules.run_ended(tenant.id, workflow);
+                service.files.run_ended(tenant.id);
             }
             if !changes.is_empty() {
                 service.feed.publish(now, Some(tenant.id), changes);

@@ -17,6 +17,7 @@ pub(crate) mod end_run;
 pub mod event;
 pub mod events;
 pub mod feed;
+pub mod files;
 pub(crate) mod flow;
 pub(crate) mod groups;
 pub mod handover;
@@ -30,6 +31,7 @@ pub mod recovery;
 pub mod refusals;
 pub mod running;
 pub mod runs;
+pub mod schedules;
 pub mod secrets;
 pub mod sessions;
 pub mod stats;
@@ -53,9 +55,11 @@ pub use self::authorized::Authorized;
 use self::catalog::Catalog;
 use self::directory::{Directory, Tenant};
 use self::feed::Feed;
+use self::files::Files;
 use self::handover::Handover;
 use self::ledger::Ledger;
 use self::running::Running;
+use self::schedules::Schedules;
 use self::secrets::Secrets;
 use self::sessions::Identity;
 use self::waiting::Waiting;
@@ -90,6 +94,12 @@ pub struct Service {
     pub running: Running,
     /// Senders that wait for results.
     pub waiting: Waiting,
+    /// When which tenant's schedules are due.
+    pub schedules: Schedules,
+    /// What became of schedules while the daemon was away.
+    pub downtime: schedules::downtime::Report,
+    /// Which tenants' inbox folders are looked at.
+    pub files: Files,
     /// Logins and tokens.
     pub identity: Identity,
     /// Signs audit checkpoints.

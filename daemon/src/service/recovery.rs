@@ -10,11 +10,15 @@ use tenantry_protocol::state::{JobState, StageName, TenantState};
 
 use super::Service;
 use super::directory::Tenant;
+use super::schedules::entries;
 use crate::error::Result;
 use crate::store::identity::sessions;
 use crate::store::tenant::jobs::{self, Depth};
-use crate::store::tenant::waiters;
-use crate::store::{Lane, PAGE_LIMIT};
+use crate::store::tenant::{files, schedules, waiters};
+use crate::store::{Lane, PAGE_LIMIT, WriteTx};
+
+/// How many jobs were taken up, the queues, the revoked sessions, the steps that wait for events, what is watched.
+type Recovered = (usize, Vec<Depth>, Vec<SessionId>, i64, (Option<i64>, bool));
 
 impl Service {
     /// Makes the tenant's jobs ready, counts them, and remembers which of its sessions were revoked.
@@ -23,15 +27,21 @@ impl Service {
         let write = self.store.tenant(tenant.id)?.write(Lane::Api, move |tx| {
             let recovered = jobs::recover(tx)?;
             let revoked = sessions::revoked(tx, now, PAGE_LIMIT)?;
-            Ok((recovered, jobs::depths(tx)?, revoked, waiters::count_events(tx)?))
+            Ok((recovered, jobs::depths(tx)?, revoked, waiters::count_events(tx)?, watched(tx, now)?))
         });
-        let (recovered, depths, revoked, waits): (usize, Vec<Depth>, Vec<SessionId>, i64) = write.await?;
+        let (recovered, depths, revoked, waits, (next, watches)): Recovered = write.await?;
         tenant.tally.event_waits.store(waits, Ordering::Relaxed);
         if recovered > 0 {
             tracing::info!(tenant = %tenant.id, recovered, "jobs were taken up again");
         }
         self.identity.remember(revoked, now);
         let mut quiet = true;
+        if tenant.state == TenantState::Active {
+            self.schedules.set(tenant.id, next);
+            if watches {
+                self.files.look(tenant.id);
+            }
+        }
         let waiting = |stage| depths.iter().filter(move |d| d.stage == stage && d.state != JobState::Dead);
         for (stage, counted) in StageName::ALL.iter().zip(&tenant.tally.waiting) {
             let jobs: u64 = waiting(*stage).map(|depth| depth.count).sum();
@@ -48,4 +58,13 @@ impl Service {
         tenant.tally.degraded.store(false, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// When the tenant's schedules must be looked at, and whether it waits for files.
+fn watched(tx: &WriteTx<'_>, now: i64) -> Result<(Option<i64>, bool)> {
+    entries::set_back(tx, now)?;
+    // Fires that wait are looked at now: the run before may have ended with the daemon.
+    let holds = !schedules::holding(tx, 1)?.is_empty();
+    let next = if holds { Some(now) } else { schedules::next(tx)? };
+    Ok((next, !files::triggers(tx, 1)?.is_empty() || !files::opened(tx, None, 1)?.is_empty()))
 }

@@ -23,6 +23,7 @@ use super::events::{Arriving, DedupeKey, IDEMPOTENCY_TTL_MS, event_of, run_of};
 use super::flow::{self, stop};
 use super::material::RunMaterial;
 use super::{Authorized, Service, cursor, end_run, step_value, variables};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::store::ReadTx;
 use crate::store::tenant::runs::Stop;
@@ -204,8 +205,19 @@ impl Service {
     pub async fn cancel_run(self: &Arc<Self>, by: &Authorized, id: &str) -> Result<RunView> {
         let tenant = by.require_tenant(Permission::RunCancel)?;
         let run = cursor::parse::<RunId>(id, "run")?;
+        self.cancel(tenant, run, by.context.clone()).await?;
+        // Operators hold both permissions: whoever may cancel also sees what became of it.
+        self.get_run(by, id).await
+    }
+
+    /// Cancels a run in the name of whoever decided it.
+    pub(crate) async fn cancel(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        run: RunId,
+        context: Context,
+    ) -> Result<()> {
         let material = self.material_of(tenant, run).await?.ok_or_else(|| Error::not_found("run", run))?;
-        let context = by.context.clone();
         self.change(tenant, move |ledger| {
             let standing = runs::standing(ledger.tx, run)?.ok_or_else(|| Error::not_found("run", run))?;
             if standing.state.is_terminal() {
@@ -219,8 +231,7 @@ impl Service {
             ledger.audit_by(&context, "run.cancel", &run.to_string(), &json!({ "again": again }))
         })
         .await?;
-        // Operators hold both permissions: whoever may cancel also sees what became of it.
-        self.get_run(by, id).await
+        Ok(())
     }
 
     /// A run as its handlers know it, read from its rows; none if the run or its event is gone.

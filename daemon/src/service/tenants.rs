@@ -159,6 +159,8 @@ impl Service {
             for stage in StageName::ALL {
                 self.handover.set_behind(*stage, id);
             }
+            self.schedules.not_later(id, now);
+            self.files.look(id);
         }
         self.tell_tenant(&tenant);
         Ok(self.tenant_view(&tenant))
@@ -176,6 +178,8 @@ impl Service {
         write.await?;
         self.directory.remove(id);
         self.handover.forget(id);
+        self.schedules.forget(id);
+        self.files.forget(id);
         self.catalog.changed(id);
         self.secrets.changed(id);
         // The file of a quarantined tenant was set aside, and what was set aside is never deleted.
@@ -226,6 +230,8 @@ impl Service {
         let (state, updated_at) = (TenantState::Quarantined, self.clock.now_ms());
         let tenant = self.serve(Tenant { state, updated_at, ..Tenant::clone(&tenant) });
         self.handover.forget(id);
+        self.schedules.forget(id);
+        self.files.forget(id);
         self.catalog.changed(id);
         tracing::error!(tenant = %id, name = %tenant.name, "tenant was quarantined");
         self.tell_tenant(&tenant);

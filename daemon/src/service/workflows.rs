@@ -14,15 +14,14 @@ use tenantry_protocol::permission::Permission;
 use tenantry_protocol::workflow::{
     Applied, RevisionView, WorkflowApplied, WorkflowApply, WorkflowUpdate, WorkflowView,
 };
-use tenantry_workflow::{Format, Workflow};
+use tenantry_workflow::{Format, Triggers, Workflow};
 
 use self::view::view;
 use super::catalog::{Live, TenantCatalog};
 use super::cursor;
 use super::directory::Tenant;
 use super::ledger::Ledger;
-use super::variables;
-use super::{Authorized, Service};
+use super::{Authorized, Service, files, schedules, variables};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::store::tenant::workflows::Listening;
@@ -47,7 +46,6 @@ impl Service {
             let detail = format!("{file} has {count} finding{}", if count == 1 { "" } else { "s" });
             return Err(Error::new(ErrorCode::InvalidWorkflow, detail).with_findings(checked.findings));
         };
-        refuse_silent_triggers(&workflow)?;
         // One after another, so that two workflows cannot take the same path at the same time.
         let _turn = self.applying.lock().await;
         let catalog = self.catalog.of(tenant.id).await?;
@@ -62,7 +60,7 @@ impl Service {
             return Ok(WorkflowApplied { applied, workflow: live.map(|live| view(tenant, live)), findings });
         }
         let context = by.context.clone();
-        let new = Revising { name: name.clone(), format, source };
+        let new = Revising { name: name.clone(), format, source, workflow };
         let applied = self.change(tenant, move |ledger| revise(ledger, &context, &new)).await?;
         self.catalog.changed(tenant.id);
         let catalog = self.catalog.of(tenant.id).await?;
@@ -110,6 +108,7 @@ impl Service {
         let tenant = by.require_tenant(Permission::WorkflowEdit)?;
         let live = self.workflow(tenant, name).await?;
         let (id, shown, context) = (live.id, live.name.clone(), by.context.clone());
+        let triggers = Arc::clone(&live);
         let (listening, verb) = if update.enabled {
             (Listening::Enabled, "workflow.enable")
         } else {
@@ -119,6 +118,7 @@ impl Service {
             if !workflows::set_listening(ledger.tx, id, listening, ledger.now)? {
                 return Err(Error::not_found("workflow", id));
             }
+            started_by_itself(ledger, id, &triggers.workflow.triggers, listening)?;
             ledger.change(|| Change::Workflow { name: shown.clone() });
             ledger.audit_by(&context, verb, &id.to_string(), &json!({ "name": shown }))
         })
@@ -167,6 +167,7 @@ struct Revising {
     name: String,
     format: Format,
     source: String,
+    workflow: Workflow,
 }
 
 fn sha256(text: &str) -> [u8; 32] {
@@ -189,6 +190,7 @@ fn revise(ledger: &mut Ledger<'_>, by: &Context, new: &Revising) -> Result<Appli
             (row.id, newest + 1, Applied::Updated)
         }
     };
+    let enabled = existing.as_ref().is_none_or(|row| row.enabled);
     if existing.is_none() {
         let row = workflows::Workflow {
             id,
@@ -214,6 +216,8 @@ fn revise(ledger: &mut Ledger<'_>, by: &Context, new: &Revising) -> Result<Appli
     if let Some(row) = existing {
         workflows::set_revision(ledger.tx, id, row.revision, number, now)?;
     }
+    let listening = if enabled { Listening::Enabled } else { Listening::Disabled };
+    started_by_itself(ledger, id, &new.workflow.triggers, listening)?;
     ledger.change(|| Change::Workflow { name: new.name.clone() });
     let detail = json!({ "name": new.name, "revision": number, "applied": applied });
     ledger.audit_by(by, "workflow.apply", &id.to_string(), &detail)?;
@@ -224,22 +228,20 @@ fn remove(ledger: &mut Ledger<'_>, by: &Context, id: WorkflowId, name: &str) -> 
     if !workflows::delete(ledger.tx, id, ledger.now)? {
         return Err(Error::not_found("workflow", id));
     }
+    started_by_itself(ledger, id, &Triggers::default(), Listening::Disabled)?;
     ledger.change(|| Change::Workflow { name: name.to_owned() });
     ledger.audit_by(by, "workflow.delete", &id.to_string(), &json!({ "name": name }))
 }
 
-/// Refuses what would look as if it worked: the language knows schedules and files, but nothing in the daemon fires
-/// them yet.
-fn refuse_silent_triggers(workflow: &Workflow) -> Result<()> {
-    let triggers = &workflow.triggers;
-    let key = match (triggers.schedules.is_empty(), triggers.files.is_empty()) {
-        (true, true) => return Ok(()),
-        (false, _) => "on.schedule",
-        (true, false) => "on.file",
-    };
-    let detail = format!("workflow {} has {key}, which this daemon does not fire yet", workflow.name);
-    Err(Error::new(ErrorCode::InvalidWorkflow, detail)
-        .with_hint("start it with on.manual and a timer of the machine, or with on.webhook"))
+/// Makes the rows of the triggers that nobody sends those of the revision that new runs take.
+fn started_by_itself(
+    ledger: &mut Ledger<'_>,
+    id: WorkflowId,
+    triggers: &Triggers,
+    listening: Listening,
+) -> Result<()> {
+    schedules::entries::sync(ledger, id, &triggers.schedules, listening)?;
+    files::sync(ledger, id, &triggers.files, listening)
 }
 
 fn refuse_taken_paths(catalog: &TenantCatalog, workflow: &Workflow) -> Result<()> {

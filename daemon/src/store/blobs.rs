@@ -55,7 +55,7 @@ impl Store {
         get(&path(&self.tenant_folder(tenant).join("blobs"), hash), hash)
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         name: &'static str,
         work: impl FnOnce() -> Result<T> + Send + 'static,

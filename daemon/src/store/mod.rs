@@ -21,6 +21,7 @@ pub mod control;
 mod directory;
 mod fault;
 pub mod identity;
+pub mod inbox;
 mod migrate;
 mod readers;
 mod row;

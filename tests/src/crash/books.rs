@@ -1,5 +1,5 @@
 //! Balances the books: for every number that was acknowledged exactly one event, one run that succeeded, one attempt
-//! that did, one notification that was delivered; and outside, repeats only under the same key.
+//! that did, one notification that was delivered; for every second one fire; and outside, repeats only under the same key.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,10 +12,11 @@ use tenantry_protocol::page::{Page, PageQuery};
 use tenantry_protocol::path::Operation;
 use tenantry_protocol::queue::JobView;
 use tenantry_protocol::run::{EventView, RunView, StepView};
-use tenantry_protocol::state::{RunState, StepState};
+use tenantry_protocol::state::{EventKind, RunState, StepState};
 use tenantry_protocol::tenant::QueueView;
 
 use super::load::Sent;
+use super::ticks;
 use crate::daemon::TestDaemon;
 use crate::receiver::Receiver;
 use crate::tenant::TestTenant;
@@ -31,6 +32,8 @@ pub struct Books {
     pub actions: u64,
     /// Notifications that the receiver got, repeats included.
     pub notifications: u64,
+    /// Fires of schedules.
+    pub fires: u64,
     /// What does not balance, in words.
     pub problems: Vec<String>,
 }
@@ -95,6 +98,7 @@ pub async fn balance(
     tenant: &TestTenant,
     receiver: &Receiver,
     sent: &Sent,
+    ticked: (i64, i64),
     books: &mut Books,
 ) -> io::Result<()> {
     let mut problems = Vec::new();
@@ -106,7 +110,9 @@ pub async fn balance(
         problems.push("two numbers were acknowledged with one event".to_owned());
     }
     let events: Vec<EventView> = all(client, Operation::EventList, name).await?;
-    let there: BTreeSet<String> = events.iter().map(|event| event.id.to_string()).collect();
+    books.fires += ticks::balance(daemon, tenant, receiver, ticked, &events, &mut problems).await?;
+    let hooks = events.iter().filter(|event| event.kind == EventKind::Webhook);
+    let there: BTreeSet<String> = hooks.map(|event| event.id.to_string()).collect();
     problems.extend(
         sent.events
             .iter()
@@ -117,7 +123,8 @@ pub async fn balance(
         there.iter().filter(|e| !acknowledged.contains(e.as_str())).map(|e| format!("{e} was made twice")),
     );
 
-    let runs = tenant.runs().await.map_err(io::Error::other)?;
+    let mut runs = tenant.runs().await.map_err(io::Error::other)?;
+    runs.retain(|run| run.workflow != ticks::NAME);
     check_runs(&runs, &acknowledged, &mut problems);
     for run in &runs {
         let run = run.id.to_string();

@@ -3,15 +3,16 @@
 //!
 //! Several tenants are sent numbered, signed webhooks. Every one leads to an action and a notification that arrive at a
 //! real receiver, which lives in this process and survives. The daemon's process group gets SIGKILL at random moments and
-//! is started again. A sender repeats a number under the same delivery id until it is acknowledged, as real senders do,
+//! is started again, while a schedule of each tenant fires every second. A sender repeats a number under the same delivery id until it is acknowledged, as real senders do,
 //! so at the end every number has been acknowledged and the books must balance exactly.
 //!
 //! Invariant: what counts as acknowledged is decided by the sender's side of the wire, never asked of the daemon.
 //!
-//! `load` sends, `books` balances the books.
+//! `load` sends, `ticks` has the schedule, `books` balances the books.
 
 pub mod books;
 pub mod load;
+pub mod ticks;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ pub struct Report {
 impl Report {
     /// Whether nothing was lost, stuck or done twice.
     pub fn is_good(&self) -> bool {
-        self.books.problems.is_empty() && self.books.acknowledged > 0
+        self.books.problems.is_empty() && self.books.acknowledged > 0 && self.books.fires > 0
     }
 }
 
@@ -82,6 +83,7 @@ impl std::fmt::Display for Report {
             "actions received {} times for {} steps, notifications {} times for {}: every repeat under its first key",
             self.books.actions, self.books.acknowledged, self.books.notifications, self.books.acknowledged
         )?;
+        writeln!(f, "{} fires of schedules, every second exactly once", self.books.fires)?;
         writeln!(
             f,
             "ready after p50 {:.0?}, p99 {:.0?}; queues empty {:.1?} after the last kill",
@@ -130,6 +132,11 @@ pub async fn run(plan: Plan) -> io::Result<Report> {
         tenant.apply(&workflow(&receiver, &tenant.name)).await.map_err(io::Error::other)?;
         tenants.push(tenant);
     }
+    let mut ticking = Vec::new();
+    for tenant in &tenants {
+        ticking.push(crate::sign::now());
+        tenant.apply(&ticks::workflow(&receiver, &tenant.name)).await.map_err(io::Error::other)?;
+    }
     let begun = Instant::now();
     let target = Target::new(daemon.ingress());
     let load = Load::start(&target, tenants.iter().map(|t| t.name.clone()), plan.rate);
@@ -143,11 +150,15 @@ pub async fn run(plan: Plan) -> io::Result<Report> {
     }
     let last = Instant::now();
     let sent = load.finish().await?;
+    let mut ticked = Vec::new();
+    for (tenant, from) in tenants.iter().zip(ticking) {
+        ticked.push((from, ticks::finish(&daemon, tenant).await.map_err(io::Error::other)?));
+    }
     let mut books = Books::default();
     books::wait_until_settled(&daemon, &tenants, SETTLE, &mut books).await?;
     let settled = last.elapsed();
-    for tenant in &tenants {
-        books::balance(&daemon, tenant, &receiver, &sent[&tenant.name], &mut books).await?;
+    for (tenant, ticked) in tenants.iter().zip(ticked) {
+        books::balance(&daemon, tenant, &receiver, &sent[&tenant.name], ticked, &mut books).await?;
     }
     starts.sort_unstable();
     Ok(Report { plan, books, starts, settled, took: begun.elapsed() })

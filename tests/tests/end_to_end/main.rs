@@ -19,6 +19,7 @@ mod stages;
 mod tenancy;
 mod triggers;
 mod waiting;
+mod watched;
 mod webhooks;
 mod workbench;
 

@@ -9,7 +9,7 @@ use crate::{Finding, assert_caught, assert_clean};
 /// Every module of `daemon/src` and its floor; the same table as in `daemon/src/lib.rs`.
 const FLOORS: &[(u8, &[&str])] = &[
     (6, &["boot"]),
-    (5, &["http", "ingress", "stage", "upkeep"]),
+    (5, &["http", "ingress", "watch", "stage", "upkeep"]),
     (4, &["service"]),
     (3, &["auth", "vault", "egress"]),
     (2, &["store"]),

@@ -126,7 +126,10 @@ fn feed(model: &mut Model, item: &FeedItem) {
             model.tenants.apply(tenant, &item.change);
         }
         Change::Dead { .. } => want_dead(model),
-        Change::Workflow { .. } | Change::Event { .. } | Change::Notification { .. } => {}
+        Change::Workflow { .. }
+        | Change::Event { .. }
+        | Change::Notification { .. }
+        | Change::Missed { .. } => {}
     }
 }
 

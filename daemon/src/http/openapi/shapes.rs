@@ -21,8 +21,8 @@ use tenantry_protocol::run::{
 use tenantry_protocol::tenant::{QueueView, TenantCreate, TenantStats, TenantUpdate, TenantView};
 use tenantry_protocol::variable::{VariablePut, VariableView};
 use tenantry_protocol::workflow::{
-    RevisionView, WorkflowApplied, WorkflowApply, WorkflowSet, WorkflowSetApplied, WorkflowUpdate,
-    WorkflowView,
+    NextFires, NextQuery, RevisionView, WorkflowApplied, WorkflowApply, WorkflowSet, WorkflowSetApplied,
+    WorkflowUpdate, WorkflowView,
 };
 
 /// What an operation takes and gives.
@@ -44,6 +44,10 @@ impl Maker<'_> {
 
     fn list<T: JsonSchema, Q: JsonSchema>(&mut self) -> Shape {
         Shape { query: Some(Q::json_schema(self.0)), ..self.answer::<Page<T>>() }
+    }
+
+    fn list_of<T: JsonSchema, Q: JsonSchema>(&mut self) -> Shape {
+        Shape { query: Some(Q::json_schema(self.0)), ..self.answer::<T>() }
     }
 
     fn take<B: JsonSchema, A: JsonSchema>(&mut self) -> Shape {
@@ -80,6 +84,7 @@ pub(super) fn shape(operation: O, generator: &mut SchemaGenerator) -> Shape {
         O::WorkflowGet => make.answer::<WorkflowView>(),
         O::WorkflowUpdate => make.take::<WorkflowUpdate, WorkflowView>(),
         O::WorkflowRun => make.take::<RunStart, Accepted>(),
+        O::WorkflowNext => make.list_of::<NextFires, NextQuery>(),
         O::RevisionList => make.list::<RevisionView, PageQuery>(),
         O::RevisionGet => make.answer::<RevisionView>(),
         O::EventList => make.list::<EventView, PageQuery>(),

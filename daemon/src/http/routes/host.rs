@@ -46,6 +46,7 @@ fn status_of(api: &Api) -> Status {
             })
             .collect(),
         tasks: health.len() as u64,
+        downtime: api.service.downtime.get(),
         sandbox,
     }
 }

@@ -4,8 +4,8 @@ use axum::extract::{Path, State};
 use tenantry_protocol::page::{Page, PageQuery};
 use tenantry_protocol::run::{Accepted, RunStart};
 use tenantry_protocol::workflow::{
-    RevisionView, WorkflowApplied, WorkflowApply, WorkflowSet, WorkflowSetApplied, WorkflowUpdate,
-    WorkflowView,
+    NextFires, NextQuery, RevisionView, WorkflowApplied, WorkflowApply, WorkflowSet, WorkflowSetApplied,
+    WorkflowUpdate, WorkflowView,
 };
 
 use super::{One, Shared, Two};
@@ -85,4 +85,13 @@ pub(in crate::http) async fn revision(
     Path((_, name, number)): Two,
 ) -> Reply<RevisionView> {
     Ok(Answer(api.service.get_revision(&by, &name, &number).await?))
+}
+
+pub(in crate::http) async fn next(
+    State(api): Shared,
+    Caller(by): Caller,
+    Path((_, name)): One,
+    Params(query): Params<NextQuery>,
+) -> Reply<NextFires> {
+    Ok(Answer(api.service.next_fires(&by, &name, &query).await?))
 }

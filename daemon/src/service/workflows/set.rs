@@ -12,7 +12,7 @@ use tenantry_protocol::permission::Permission;
 use tenantry_protocol::workflow::{Applied, WorkflowFile, WorkflowSet, WorkflowSetApplied, WorkflowSetItem};
 use tenantry_workflow::{Format, Workflow};
 
-use super::{Revising, missing_channels, refuse_silent_triggers, remove, revise};
+use super::{Revising, missing_channels, remove, revise};
 use crate::error::{Error, Result};
 use crate::service::catalog::TenantCatalog;
 use crate::service::directory::Tenant;
@@ -39,7 +39,6 @@ impl Service {
         let tenant = by.require_tenant(Permission::WorkflowEdit)?;
         let WorkflowSet { files, prune, dry_run } = set;
         let (entries, mut findings) = check(files)?;
-        entries.iter().try_for_each(|entry| refuse_silent_triggers(&entry.workflow))?;
         let _turn = self.applying.lock().await;
         let catalog = self.catalog.of(tenant.id).await?;
         let prune = prunable(&catalog, &entries, prune)?;
@@ -60,7 +59,12 @@ impl Service {
             entries.iter().map(|entry| (entry.workflow.name.clone(), entry.file.clone())).collect();
         let news: Vec<Revising> = entries
             .into_iter()
-            .map(|Entry { source, format, workflow, .. }| Revising { name: workflow.name, format, source })
+            .map(|Entry { source, format, workflow, .. }| Revising {
+                name: workflow.name.clone(),
+                format,
+                source,
+                workflow,
+            })
             .collect();
         let context = by.context.clone();
         let applied = self

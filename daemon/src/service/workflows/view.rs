@@ -2,7 +2,7 @@
 
 use tenantry_protocol::path;
 use tenantry_protocol::workflow::{InputView, TriggerView, WorkflowView};
-use tenantry_workflow::Triggers;
+use tenantry_workflow::{INBOX, Triggers};
 
 use crate::service::catalog::Live;
 use crate::service::directory::Tenant;
@@ -34,7 +34,12 @@ fn triggers(tenant: &Tenant, triggers: &Triggers) -> Vec<TriggerView> {
     let events = triggers.events.iter().map(|event| view("event", Some(event.pattern.clone()), None));
     let ends = triggers.workflows.iter().flat_map(|trigger| &trigger.names);
     let ends = ends.map(|name| view("workflow", Some(name.clone()), None));
-    hooks.chain(manual).chain(events).chain(ends).collect()
+    let schedules = triggers.schedules.iter().map(|schedule| {
+        view("schedule", Some(format!("{} {}", schedule.text(), schedule.zone.name())), None)
+    });
+    let files =
+        triggers.files.iter().map(|file| view("file", Some(format!("{INBOX}/{}", file.pattern)), None));
+    hooks.chain(manual).chain(events).chain(ends).chain(schedules).chain(files).collect()
 }
 
 fn inputs(triggers: &Triggers) -> Vec<InputView> {

@@ -139,6 +139,17 @@ fn matching<'c>(catalog: &'c TenantCatalog, event: &'c Event) -> Vec<&'c Arc<Liv
         }
         // Its trigger asks for the state, which only the event's value has.
         EventKind::Workflow => catalog.waiting_for_ends.iter().filter(|live| live.name != *source).collect(),
+        // The daemon made it for this workflow alone, while it was enabled.
+        EventKind::Schedule => {
+            let scheduled = |live: &&Arc<Live>| live.enabled && !live.workflow.triggers.schedules.is_empty();
+            catalog.workflows.get(source).filter(scheduled).into_iter().collect()
+        }
+        EventKind::File => {
+            let wants = |live: &&Arc<Live>| {
+                live.enabled && live.workflow.triggers.files.iter().any(|trigger| trigger.matches(source))
+            };
+            catalog.workflows.values().filter(wants).collect()
+        }
     }
 }
 
@@ -146,7 +157,11 @@ fn matching<'c>(catalog: &'c TenantCatalog, event: &'c Event) -> Vec<&'c Arc<Liv
 fn inputs_of(payload: &EventMaterial, live: &Live) -> Value {
     match payload.event.kind {
         EventKind::Manual => payload.value.get("body").cloned().unwrap_or(Value::Null),
-        EventKind::Webhook | EventKind::Emitted | EventKind::Workflow => live.workflow.default_inputs(),
+        EventKind::Webhook
+        | EventKind::Emitted
+        | EventKind::Workflow
+        | EventKind::Schedule
+        | EventKind::File => live.workflow.default_inputs(),
     }
 }
 
@@ -154,7 +169,7 @@ fn inputs_of(payload: &EventMaterial, live: &Live) -> Value {
 fn is_meant(live: &Live, payload: &EventMaterial, values: &Context<'_>) -> Result<bool, ExpressionError> {
     let (triggers, source) = (&live.workflow.triggers, &payload.event.source);
     let conditions: Vec<_> = match payload.event.kind {
-        EventKind::Webhook | EventKind::Manual => return Ok(true),
+        EventKind::Webhook | EventKind::Manual | EventKind::Schedule | EventKind::File => return Ok(true),
         EventKind::Emitted => {
             let named = triggers.events.iter().filter(|trigger| trigger.matches(source));
             named.map(|trigger| trigger.condition.as_ref()).collect()

@@ -27,7 +27,8 @@ pub struct NewEvent<'a> {
     pub id: EventId,
     /// How it came in.
     pub kind: EventKind,
-    /// The webhook path, the emitted name, the workflow started by hand, or the one whose run ended.
+    /// The webhook path, the emitted name, the workflow started by hand or by its schedule, the one whose run ended,
+    /// or the file's name.
     pub source: &'a str,
     /// Of a webhook.
     pub method: Option<&'a str>,
@@ -54,7 +55,8 @@ pub struct Event {
     pub id: EventId,
     /// How it came in.
     pub kind: EventKind,
-    /// The webhook path, the emitted name, the workflow started by hand, or the one whose run ended.
+    /// The webhook path, the emitted name, the workflow started by hand or by its schedule, the one whose run ended,
+    /// or the file's name.
     pub source: String,
     /// Of a webhook.
     pub method: Option<String>,
@@ -136,12 +138,19 @@ pub fn get(tx: &ReadTx, id: EventId) -> Result<Option<Event>> {
     Ok(tx.one(GET, [id.as_bytes()], event)?)
 }
 
+const IS_THERE: &str = "select 1 from event where id = ?1";
+
+/// Whether there is an event with this id.
+pub fn is_there(tx: &ReadTx, id: EventId) -> Result<bool> {
+    Ok(tx.one(IS_THERE, [id.as_bytes()], |_| Ok(()))?.is_some())
+}
+
 /// Where an event came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// How it came in.
     pub kind: EventKind,
-    /// The webhook path, the emitted name, or the workflow started by hand.
+    /// The webhook path, the emitted name, the workflow started by hand or by its schedule, or the file's name.
     pub source: String,
     /// Who brought it, as in the audit log.
     pub actor: Option<String>,

@@ -113,6 +113,20 @@ fn queued(row: &Row<'_>) -> rusqlite::Result<QueuedJob> {
     })
 }
 
+const NEWEST: &str = "select seq, id from job order by seq desc limit 1";
+
+/// The job that was inserted last: right after an insert, in the same transaction, the one just made.
+pub fn newest(tx: &WriteTx) -> Result<Option<(i64, JobId)>> {
+    Ok(tx.one(NEWEST, [], |row| Ok((row.get(0)?, key(row, 1)?)))?)
+}
+
+const FIND: &str = "select state from job where seq = ?1 and id = ?2";
+
+/// Where a job stands; `None` once it is settled or discarded. Numbers of rows are used again, so the id must fit.
+pub fn find(tx: &ReadTx, seq: i64, id: JobId) -> Result<Option<JobState>> {
+    Ok(tx.one(FIND, params![seq, id.as_bytes()], |row| word(row, 0))?)
+}
+
 const INSERT_READY: &str = "
 insert into job (id, stage, state, available_at, attempt, run_id, payload, created_at)
 values (?1, ?2, 'ready', ?3, 0, ?4, ?5, ?6)";

@@ -133,6 +133,7 @@ fn check_list(connection: &Connection, table: &str, column: &str) -> BTreeSet<St
     let (_, rest) = ddl.split_once(&opening).unwrap_or_else(|| panic!("{table}.{column} has no list"));
     let (list, _) = rest.split_once(')').expect("an end");
     let again = format!("{column} = ");
+    let list = list.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = list.split(" or ").map(|word| word.trim().trim_start_matches(&again));
     words.map(|word| word.trim_matches('\'').to_owned()).collect()
 }
