@@ -1,14 +1,16 @@
 //! A simulated year of schedules with restarts at random points, on a manual clock and real files.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tempfile::TempDir;
+use tenantry_protocol::audit::AuditQuery;
 use tenantry_protocol::id::{SessionId, TenantId};
 use tenantry_protocol::permission::Role;
 use tenantry_protocol::state::EventKind;
 use tenantry_protocol::tenant::{TenantCreate, TenantLimits, TenantUpdate};
-use tenantry_protocol::workflow::{WorkflowApply, WorkflowUpdate};
+use tenantry_protocol::workflow::{NextQuery, WorkflowApply, WorkflowUpdate};
 use tenantry_workflow::schedule::due::ON_TIME_MS;
 
 use super::*;
@@ -20,6 +22,8 @@ use crate::store::PAGE_LIMIT;
 use crate::store::tenant::events;
 
 const HOUR: i64 = 3_600_000;
+/// How long a test waits for what should happen at once.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The daemon's inside without doors and stages.
 struct Inside {
@@ -119,6 +123,16 @@ impl Inside {
                 _ => return fired,
             }
         }
+    }
+}
+
+/// Waits until something holds.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let clock = Clock::system();
+    let begun = clock.instant();
+    while !holds() {
+        assert!(clock.elapsed(begun) < PATIENCE, "did not come to hold: {what}");
+        tokio::task::yield_now().await;
     }
 }
 
@@ -300,5 +314,73 @@ async fn what_is_applied_decides_what_fires() {
     let minutes: Vec<_> =
         fired.keys().map(|(_, fire)| (*fire - at("2026-06-01T00:00:00Z")) / 60_000).collect();
     assert_eq!(minutes, [60, 120, 180, 240, 480, 510, 690, 750]);
+    inside.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stop_has_cost_is_told_to_whoever_asks() {
+    let folder = TempDir::new().unwrap();
+    let start = at("2026-06-01T00:00:30Z");
+    let inside = Inside::open(&folder, start).await;
+    let tenant = inside.tenant().await;
+    inside.apply("    - { cron: '0 * * * *', catchup: latest, catchup-window: 2h, overlap: allow }\n").await;
+    inside.run_until(start + 2 * HOUR).await;
+    inside.close().await;
+    // The fires of 03:00 to 07:00 fell due meanwhile; the last of them is half an hour late.
+    let (down, up) = (start + 2 * HOUR, start + 7 * HOUR + HOUR / 2);
+    let inside = Inside::open(&folder, up).await;
+    crate::watch::start(&inside.service, Some(down), &inside.parts.upkeep);
+    until("the downtime is told", || inside.service.downtime.get().is_some()).await;
+    let report = inside.service.downtime.get().unwrap();
+    assert_eq!((report.from, report.until, report.caught_up, report.missed), (Some(down), up, 1, 4));
+    assert_eq!((report.tenants.len(), report.tenants[0].tenant.as_str()), (1, "acme"));
+    let admin = inside.admin(Some("acme"));
+    let next = inside.service.next_fires(&admin, "w", &NextQuery { limit: Some(1) }).await.unwrap();
+    let schedule = &next.schedules[0];
+    assert_eq!((schedule.started, schedule.missed), (3, 4));
+    assert_eq!(schedule.last_missed, Some(at("2026-06-01T06:00:00Z")));
+    assert_eq!(next.fires[0].at, at("2026-06-01T08:00:00Z"));
+    let audit = inside.service.list_audit(&admin, &AuditQuery::default()).await.unwrap();
+    let missed: Vec<_> = audit.items.iter().filter(|record| record.verb == "schedule.miss").collect();
+    assert_eq!((missed.len(), &missed[0].detail["count"]), (1, &serde_json::json!(4)));
+    let fired = inside.fired(tenant).await;
+    assert!(fired.contains_key(&("0 * * * *".to_owned(), at("2026-06-01T07:00:00Z"))), "{fired:?}");
+    // The timer itself fires the next one.
+    inside.clock.advance(u64::try_from(HOUR / 2).unwrap());
+    until("the next hour is due", || inside.service.schedules.first().is_some_and(|(at, _)| at > up + HOUR))
+        .await;
+    assert_eq!(inside.fired(tenant).await.len(), 4);
+    assert!(inside.parts.upkeep.drain(PATIENCE).await.is_complete());
+    inside.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_with_nothing_due_costs_no_open_file() {
+    let folder = TempDir::new().unwrap();
+    let start = at("2026-06-01T00:00:30Z");
+    let inside = Inside::open(&folder, start).await;
+    let tenant = inside.tenant().await;
+    inside.apply("    - { cron: '0 9 * * *', overlap: allow }\n").await;
+    for number in 0..20 {
+        let name = format!("quiet-{number}");
+        let create = TenantCreate { name, title: None, limits: TenantLimits::default() };
+        inside.service.create_tenant(&inside.admin(None), create).await.unwrap();
+    }
+    inside.close().await;
+    let inside = Inside::open(&folder, start + HOUR).await;
+    crate::watch::start(&inside.service, None, &inside.parts.upkeep);
+    assert_eq!(inside.service.schedules.tenants(), [tenant]);
+    until("no file is open", || inside.service.store.open_count() == 0).await;
+    for _ in 0..7 * 60 {
+        inside.clock.advance(60_000);
+        tokio::task::yield_now().await;
+        assert_eq!(inside.service.store.open_count(), 0);
+    }
+    inside.clock.advance(u64::try_from(HOUR).unwrap());
+    let tomorrow = at("2026-06-02T09:00:00Z");
+    until("it has fired", || inside.service.schedules.first() == Some((tomorrow, tenant))).await;
+    assert!(inside.service.store.is_open(tenant) && inside.service.store.open_count() == 1);
+    assert_eq!(inside.fired(tenant).await.len(), 1);
+    assert!(inside.parts.upkeep.drain(PATIENCE).await.is_complete());
     inside.close().await;
 }

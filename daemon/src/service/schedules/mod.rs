@@ -2,7 +2,7 @@
 //!
 //! An entry is a row of the tenant's file with its place in time, so that a fire, its event and the new place are one
 //! transaction. In memory is only when each tenant must be looked at next: the start reads that from every file,
-//! and from then on each commit that changes it says so. Nothing is polled, and no idle file is kept open.
+//! and from then on each commit that changes it says so. No idle file is kept open.
 //!
 //! **Invariant:** a fire of an entry becomes at most one event, whatever crashes and whatever the clock does: the
 //! event's id is made from workflow, entry and fire ([`event_of_fire`]).
@@ -14,7 +14,7 @@ mod fate;
 pub mod look;
 mod view;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::digest::{SHA256, digest};
@@ -43,8 +43,25 @@ struct Shared {
 struct Hints {
     /// Unix milliseconds.
     due: HashMap<TenantId, i64>,
+    /// The same, the first in front.
+    order: BTreeSet<(i64, TenantId)>,
     /// Workflows with fires that wait for the end of a run.
     holding: HashSet<(TenantId, WorkflowId)>,
+}
+
+impl Hints {
+    fn set(&mut self, tenant: TenantId, at: Option<i64>) {
+        let before = match at {
+            Some(at) => self.due.insert(tenant, at),
+            None => self.due.remove(&tenant),
+        };
+        if let Some(before) = before {
+            self.order.remove(&(before, tenant));
+        }
+        if let Some(at) = at {
+            self.order.insert((at, tenant));
+        }
+    }
 }
 
 impl Schedules {
@@ -54,18 +71,15 @@ impl Schedules {
 
     /// The tenant must be looked at at this time, not earlier; never, if `None`. Call it from a commit hook.
     pub fn set(&self, tenant: TenantId, at: Option<i64>) {
-        match at {
-            Some(at) => drop(self.lock().due.insert(tenant, at)),
-            None => drop(self.lock().due.remove(&tenant)),
-        }
+        self.lock().set(tenant, at);
         self.shared.nudge.notify_one();
     }
 
     /// The tenant must be looked at at this time at the latest.
     pub fn not_later(&self, tenant: TenantId, at: i64) {
         let mut hints = self.lock();
-        let due = hints.due.entry(tenant).or_insert(at);
-        *due = at.min(*due);
+        let due = hints.due.get(&tenant).map_or(at, |due| at.min(*due));
+        hints.set(tenant, Some(due));
         drop(hints);
         self.shared.nudge.notify_one();
     }
@@ -88,13 +102,18 @@ impl Schedules {
     /// The tenant is no longer served.
     pub fn forget(&self, tenant: TenantId) {
         let mut hints = self.lock();
-        hints.due.remove(&tenant);
+        hints.set(tenant, None);
         hints.holding.retain(|(owner, _)| *owner != tenant);
     }
 
     /// The tenant that must be looked at first, and when; unix milliseconds.
     pub fn first(&self) -> Option<(i64, TenantId)> {
-        self.lock().due.iter().map(|(tenant, at)| (*at, *tenant)).min()
+        self.lock().order.first().copied()
+    }
+
+    /// The same without some tenants.
+    pub fn first_but(&self, others: &HashSet<TenantId>) -> Option<(i64, TenantId)> {
+        self.lock().order.iter().find(|(_, tenant)| !others.contains(tenant)).copied()
     }
 
     /// The tenants with schedules.
@@ -104,7 +123,7 @@ impl Schedules {
 
     /// Takes the hint of a tenant that is looked at now: what commits meanwhile makes a new one.
     pub fn take(&self, tenant: TenantId) {
-        self.lock().due.remove(&tenant);
+        self.lock().set(tenant, None);
     }
 
     /// Waits until a hint may be earlier than it was.

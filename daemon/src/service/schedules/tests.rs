@@ -54,6 +54,7 @@ fn the_earliest_hint_is_first_and_a_waiting_fire_is_woken_by_its_workflow_only()
     assert_eq!(hints.first(), Some((50, one)));
     hints.run_ended(other, its);
     assert_eq!(hints.first(), Some((i64::MIN, other)));
+    assert_eq!(hints.first_but(&HashSet::from([other])), Some((50, one)));
     hints.forget(other);
     hints.take(one);
     assert_eq!(hints.first(), None);

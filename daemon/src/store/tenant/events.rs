@@ -176,11 +176,15 @@ pub fn list(tx: &ReadTx, cursor: Option<EventId>, limit: u32) -> Result<Vec<Even
     Ok(tx.all(LIST, params![before(cursor.as_ref()), page(limit)], event)?)
 }
 
-const OLD: &str = "select id from event where id > ?1 and id < ?2 order by id limit ?3";
+const OLD: &str = "
+select id from event where id > ?1 and id < ?2 and received_at < ?3 order by id limit ?4";
 
-/// Events between two ids, oldest first.
-pub fn old(tx: &ReadTx, after: EventId, before: EventId, limit: u32) -> Result<Vec<EventId>> {
-    Ok(tx.all(OLD, params![after.as_bytes(), before.as_bytes(), page(limit)], |row| key(row, 0))?)
+/// Events after an id that are older than a time (unix milliseconds), oldest first. The id of a fire that was caught up
+/// says when it was due, not when it became an event.
+pub fn old(tx: &ReadTx, after: EventId, before_ms: i64, limit: u32) -> Result<Vec<EventId>> {
+    let before = EventId::lowest(before_ms);
+    let row = params![after.as_bytes(), before.as_bytes(), before_ms, page(limit)];
+    Ok(tx.all(OLD, row, |row| key(row, 0))?)
 }
 
 const IS_GATHERED: &str = "select 1 from gathered where event_id = ?1 limit 1";

@@ -119,7 +119,7 @@ impl<'s> Pass<'s> {
     /// Events that started nothing, and those whose last run is gone.
     pub(super) async fn events(&mut self) -> Result<()> {
         let Some(pending) = self.pending.clone() else { return Ok(()) };
-        let before = EventId::lowest(age(self.now, self.sweeper.host.runs_ms));
+        let before = age(self.now, self.sweeper.host.runs_ms);
         let cursor = self.sweeper.with_progress(self.tenant, |progress| progress.events);
         let mut after = cursor.unwrap_or_else(|| EventId::from_bytes([0; 16]));
         while self.left > 0 {
@@ -187,11 +187,11 @@ fn forget_runs(tx: &WriteTx<'_>, expired: &Expired, pending: Option<&Vec<EventId
     Ok(batch)
 }
 
-/// Forgets events between two ids; answers how many, and the last one looked at.
+/// Forgets events after an id that are older than a time; answers how many, and the last one looked at.
 fn forget_events(
     tx: &WriteTx<'_>,
     after: EventId,
-    before: EventId,
+    before: i64,
     pending: &[EventId],
 ) -> Result<(u64, Option<EventId>)> {
     let page = events::old(tx, after, before, BATCH_LOOKS)?;
