@@ -48,6 +48,8 @@ struct Inbox {
     seen: HashMap<String, (Waiting, Moment)>,
     /// When to look again without a hint.
     again: Option<Moment>,
+    /// Whether the look before did not come to its end.
+    failed: bool,
 }
 
 struct Watch {
@@ -152,7 +154,13 @@ impl Watch {
     async fn attend(&mut self, id: TenantId, look: Look) {
         let tenant = self.service.directory.get(id).filter(|tenant| tenant.state == TenantState::Active);
         let Some(tenant) = tenant else { return self.leave(id) };
-        if let Err(error) = self.look(&tenant, look).await {
+        let look =
+            if self.inboxes.get(&id).is_some_and(|inbox| inbox.failed) { Look::Triggers } else { look };
+        let looked = self.look(&tenant, look).await;
+        if let Some(inbox) = self.inboxes.get_mut(&id) {
+            inbox.failed = looked.is_err();
+        }
+        if let Err(error) = looked {
             tracing::warn!(tenant = %id, code = %error.code(), operator = error.operator_line(), "inbox was not looked at");
             let again = self.service.clock.instant() + PAUSE;
             match self.inboxes.get_mut(&id) {
@@ -182,10 +190,16 @@ impl Watch {
             }
             self.enter(id, triggers).await?;
         }
-        self.resume(tenant).await?;
-        let open = self.finish(id).await?;
-        self.take(tenant).await?;
-        let open = open || !self.service.opened_files(id).await?.is_empty();
+        let taken = self.service.store.list_processing(id).await?;
+        // Mostly nothing is under way, and then the tenant's database is left closed.
+        let mut open = false;
+        if look == Look::Triggers || !taken.is_empty() {
+            self.resume(tenant, taken).await?;
+            open = self.finish(id).await?;
+        }
+        if self.take(tenant).await? {
+            open = open || !self.service.opened_files(id).await?.is_empty();
+        }
         self.service.files.set_open(id, open);
         let now = self.service.clock.instant();
         if let Some(inbox) = self.inboxes.get_mut(&id) {
@@ -211,13 +225,13 @@ impl Watch {
             watched.is_ok()
         });
         let seen = HashMap::new();
-        self.inboxes.insert(id, Inbox { triggers, folder, watched, seen, again: None });
+        self.inboxes.insert(id, Inbox { triggers, folder, watched, seen, again: None, failed: false });
         Ok(())
     }
 
     /// Files that were moved but did not become events before a crash.
-    async fn resume(&self, tenant: &Arc<Tenant>) -> Result<()> {
-        for (event, name) in self.service.store.list_processing(tenant.id).await? {
+    async fn resume(&self, tenant: &Arc<Tenant>, taken: Vec<(EventId, String)>) -> Result<()> {
+        for (event, name) in taken {
             if !self.service.has_event(tenant.id, event).await? {
                 self.accept(tenant, event, &name).await?;
             }
@@ -239,11 +253,11 @@ impl Watch {
         Ok(left)
     }
 
-    /// Takes the files that have been left alone long enough.
-    async fn take(&mut self, tenant: &Arc<Tenant>) -> Result<()> {
+    /// Takes the files that have been left alone long enough; answers whether there were any.
+    async fn take(&mut self, tenant: &Arc<Tenant>) -> Result<bool> {
         let waiting = self.service.store.list_inbox(tenant.id).await?;
         let now = self.service.clock.instant();
-        let Some(inbox) = self.inboxes.get_mut(&tenant.id) else { return Ok(()) };
+        let Some(inbox) = self.inboxes.get_mut(&tenant.id) else { return Ok(false) };
         let mut ready = Vec::new();
         let mut seen = HashMap::new();
         for file in waiting {
@@ -260,6 +274,7 @@ impl Watch {
             seen.insert(file.name.clone(), (file, since));
         }
         inbox.seen = seen;
+        let any = !ready.is_empty();
         for name in ready {
             // A tenant whose queue is full keeps its files where they are.
             self.service.admit(tenant)?;
@@ -271,7 +286,7 @@ impl Watch {
                 inbox.seen.remove(&name);
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Makes a file in `processing` an event, or says why not and puts it aside.
