@@ -17,12 +17,14 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 pub use self::targets::Target;
 use crate::random::Random;
 
-/// The longest that one input may take: far more than a 256 KiB workflow takes on a busy machine.
+/// The longest that one input may take: far more than a 256 KiB workflow takes.
 const INPUT_LIMIT: Duration = Duration::from_secs(5);
 /// Inputs that are kept; beyond it old ones are replaced.
 const CORPUS_LIMIT: usize = 4_096;
@@ -32,7 +34,7 @@ const CORPUS_LIMIT: usize = 4_096;
 pub struct Plan {
     /// What is tried.
     pub target: Target,
-    /// For how long.
+    /// For how long, in time of the processor.
     pub time: Duration,
     /// Repeats the same inputs, as far as the time goes.
     pub seed: u64,
@@ -72,18 +74,24 @@ impl fmt::Display for Report {
     }
 }
 
+/// How long this thread has been at work. A busy machine that stands still for seconds makes no input a slow one.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// Tries inputs until the time is over or something is wrong.
 pub fn run(plan: &Plan) -> io::Result<Report> {
     let Plan { target, time, seed, folder } = plan;
     let mut random = Random::new(*seed);
     let mut corpus = corpus::of(*target)?;
     let current = folder.as_ref().map(|folder| folder.join(format!("{target}.current")));
-    let begun = Instant::now();
+    let begun = worked();
     let mut report =
         Report { target: *target, seed: *seed, inputs: 0, shapes: 0, slowest: Duration::ZERO, bad: None };
     let mut shapes = HashSet::new();
     let words = corpus::words(*target);
-    while begun.elapsed() < *time || (report.inputs as usize) < corpus.len().min(64) {
+    while worked().saturating_sub(begun) < *time || (report.inputs as usize) < corpus.len().min(64) {
         // The corpus itself first, then mutations of it.
         let input = match corpus.get(report.inputs as usize) {
             Some(input) if report.shapes < report.inputs as usize + 1 && report.inputs < 2_000 => {
@@ -94,9 +102,9 @@ pub fn run(plan: &Plan) -> io::Result<Report> {
         if let Some(current) = &current {
             std::fs::write(current, &input)?;
         }
-        let started = Instant::now();
+        let started = worked();
         let tried = catch_unwind(AssertUnwindSafe(|| target.try_input(&input)));
-        let took = started.elapsed();
+        let took = worked().saturating_sub(started);
         report.inputs += 1;
         report.slowest = report.slowest.max(took);
         let judged = match tried {

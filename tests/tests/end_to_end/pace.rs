@@ -8,6 +8,7 @@ use tenantry_protocol::path::Operation;
 use tenantry_protocol::run::{Accepted, EventEmit, RunView};
 use tenantry_protocol::state::RunState;
 use tenantry_tests::daemon::{TestDaemon, soon};
+use tenantry_tests::http::Call;
 use tenantry_tests::receiver::{Receiver, Reply};
 use tenantry_tests::tenant::TestTenant;
 
@@ -226,4 +227,32 @@ async fn gathered_events_that_cannot_start_are_a_dead_letter_and_strand_nobody()
     all_ended(&acme, 2).await;
     daemon.client().send::<Value>(Operation::DeadRetry, &["acme", &dead.id.to_string()], &()).await.unwrap();
     all_ended(&acme, 3).await;
+}
+
+/// The shipped example, only quicker.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_a_heartbeat_alarms_once_for_each_that_falls_silent() {
+    let (mut daemon, acme, receiver) = house().await;
+    acme.secret("PAGER_TOKEN", "key-of-the-pager").await.unwrap();
+    acme.secret("HEARTBEAT_TOKEN", "token-of-those-alive").await.unwrap();
+    let example = include_str!("../../../config/workflows/heartbeat.yaml");
+    let quick = example.replace("for: 26h }", "for: 3s }");
+    let quick = quick.replace("https://pager.example.com/v1/alerts", &receiver.url("/act"));
+    assert_ne!(quick, example);
+    acme.apply(&quick).await.unwrap();
+    for from in ["db-1", "web", "db-1", "web", "db-1"] {
+        let path = tenantry_protocol::path::hook("acme", &format!("heartbeat?from={from}"));
+        let call = Call { method: "GET".to_owned(), ..Call::post(path, b"") }.header("x-token", "token-of-those-alive");
+        assert_eq!(call.tcp(daemon.ingress()).await.unwrap().status, 202);
+    }
+    assert_eq!(acme.runs().await.unwrap().len(), 0, "whoever is alive starts nothing");
+    daemon.kill();
+    daemon.restart().await.unwrap();
+    all_ended(&acme, 2).await;
+    let mut silent: Vec<_> =
+        receiver.received("/act").iter().map(|call| call.json()["key"].clone()).collect();
+    silent.sort_by_key(Value::to_string);
+    silent.dedup();
+    assert_eq!(silent, ["silent-db-1", "silent-web"]);
+    assert_eq!(receiver.received("/act")[0].header("authorization"), "Bearer key-of-the-pager");
 }

@@ -37,6 +37,7 @@ templates! {
     "form-to-inbox" "yaml",
     "form-to-mail" "yaml",
     "github-release" "yaml",
+    "heartbeat" "yaml",
     "lead-intake" "yaml",
     "nightly-backup" "yaml",
     "on-failure" "yaml",
