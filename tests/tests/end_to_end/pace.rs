@@ -242,7 +242,8 @@ async fn the_example_of_a_heartbeat_alarms_once_for_each_that_falls_silent() {
     acme.apply(&quick).await.unwrap();
     for from in ["db-1", "web", "db-1", "web", "db-1"] {
         let path = tenantry_protocol::path::hook("acme", &format!("heartbeat?from={from}"));
-        let call = Call { method: "GET".to_owned(), ..Call::post(path, b"") }.header("x-token", "token-of-those-alive");
+        let call = Call { method: "GET".to_owned(), ..Call::post(path, b"") }
+            .header("x-token", "token-of-those-alive");
         assert_eq!(call.tcp(daemon.ingress()).await.unwrap().status, 202);
     }
     assert_eq!(acme.runs().await.unwrap().len(), 0, "whoever is alive starts nothing");
