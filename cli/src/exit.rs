@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Ok,
     /// It was not done.
     Failed,
-    /// The command line, or a value in it, is not valid.
+    /// The command line, a value in it, or the configuration is not valid.
     Usage,
     /// There is no such thing, or none that the principal may see.
     NotFound,
@@ -71,7 +71,7 @@ impl Exit {
         match self {
             Self::Ok => "done; for `run wait`: the run succeeded",
             Self::Failed => "not done, for a reason that has no code of its own here",
-            Self::Usage => "the command line, or a value in it, is not valid",
+            Self::Usage => "the command line, a value in it, or the configuration is not valid",
             Self::NotFound => "there is no such thing, or none that you may see",
             Self::Auth => "not logged in, or the role does not allow it",
             Self::RunFailed => "the run that was waited for failed, was cancelled or timed out",
@@ -87,7 +87,9 @@ impl Exit {
     pub(crate) const fn of(code: ErrorCode) -> Self {
         use ErrorCode as E;
         match code {
-            E::BadRequest | E::BadIdentifier | E::InvalidInput => Self::Usage,
+            E::BadRequest | E::BadIdentifier | E::InvalidInput | E::ConfigInvalid | E::DataFolderInvalid => {
+                Self::Usage
+            }
             E::AuthRequired
             | E::TokenExpired
             | E::TokenRevoked
@@ -118,7 +120,6 @@ impl Exit {
             | E::StoreCorrupt
             | E::StoreNewer
             | E::StoreForeign
-            | E::ConfigInvalid
             | E::VersionMismatch
             | E::Internal => Self::Failed,
         }
@@ -149,6 +150,31 @@ mod tests {
             writeln!(table, "{:<20} {:>3} {exit:?}", code.as_str(), exit.code()).unwrap();
         }
         insta::assert_snapshot!(table);
+    }
+
+    /// `BLESS=1 cargo test -p tenantry exit` writes the table anew.
+    #[test]
+    fn every_error_code_is_documented_with_its_exit_code() {
+        const MARK: &str = "<!-- generated: BLESS=1 cargo test -p tenantry exit -->\n";
+        let mut table =
+            "\n| code | status | exit | what happened | what to do |\n|---|---|---|---|---|\n".to_owned();
+        for code in ErrorCode::ALL {
+            let (status, exit, title, remedy) =
+                (code.status(), Exit::of(*code).code(), code.title(), code.remedy());
+            writeln!(table, "| `{code}` | {status} | {exit} | {title} | {remedy} |").unwrap();
+        }
+        table.push_str("\nThe exit codes of commands:\n\n| exit | meaning |\n|---|---|\n");
+        for exit in Exit::ALL {
+            writeln!(table, "| {} | {} |", exit.code(), exit.meaning()).unwrap();
+        }
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (head, present) = text.split_once(MARK).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&path, format!("{head}{MARK}{table}")).unwrap();
+        } else {
+            assert_eq!(present, table, "docs/errors.md is stale; bless it");
+        }
     }
 
     #[test]

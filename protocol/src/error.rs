@@ -118,6 +118,8 @@ codes! {
         "try again; if it lasts, check the disk";
     DataFolderLocked = "data-folder-locked", 409, "another daemon uses this data folder",
         "stop it, or start this one with another --data folder";
+    DataFolderInvalid = "data-folder-invalid", 422, "the data folder cannot be made or is no folder",
+        "name a folder that may be there: `tenantry daemon --data FOLDER`, or `paths.data` in tenantry.toml";
     ConfigInvalid = "config-invalid", 422, "the configuration is invalid",
         "the message names the key; `config/tenantry.toml` documents them all";
     DaemonUnreachable = "daemon-unreachable", 503, "no daemon answers on the socket",

@@ -39,6 +39,12 @@ macro_rules! id {
                 Self(uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid())
             }
 
+            /// The time that went into it; unix milliseconds.
+            pub fn unix_ms(&self) -> i64 {
+                let [a, b, c, d, e, f, ..] = *self.as_bytes();
+                i64::from_be_bytes([0, 0, a, b, c, d, e, f])
+            }
+
             /// The 16 bytes as they are stored.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()

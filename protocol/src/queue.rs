@@ -26,6 +26,12 @@ pub struct JobView {
     pub available_at: i64,
     /// Unix milliseconds.
     pub created_at: i64,
+    /// Since when a leased job is worked on; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leased_at: Option<i64>,
+    /// When its lease lapses, after which somebody else may take it; unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<i64>,
     /// Why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

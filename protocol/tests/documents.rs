@@ -1,10 +1,10 @@
-//! The tables in `docs/` that are made from the enums. `BLESS=1 cargo test -p tenantry-protocol --test documents`
+//! The table in `docs/` that is made from the operations; the one of errors is made where exit codes are, in the command
+//! line. `BLESS=1 cargo test -p tenantry-protocol --test documents`
 //! writes them anew; without it the test compares.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::path::{Access, Operation};
 
 const MARK: &str = "<!-- generated: BLESS=1 cargo test -p tenantry-protocol --test documents -->\n";
@@ -19,16 +19,6 @@ fn compare(name: &str, table: &str) {
     } else {
         assert_eq!(present, table, "docs/{name} is stale; bless it");
     }
-}
-
-#[test]
-fn every_error_code_is_documented() {
-    let mut table = "\n| code | status | what happened | what to do |\n|---|---|---|---|\n".to_owned();
-    for code in ErrorCode::ALL {
-        let (status, title, remedy) = (code.status(), code.title(), code.remedy());
-        writeln!(table, "| `{code}` | {status} | {title} | {remedy} |").unwrap();
-    }
-    compare("errors.md", &table);
 }
 
 #[test]

@@ -216,6 +216,8 @@ pub(crate) fn running(id: RunId) -> RunView {
 /// A dead letter of the action stage.
 pub(crate) fn dead(n: u8, run: RunId, error: &str) -> JobView {
     JobView {
+        leased_at: None,
+        lease_until: None,
         id: JobId::from_bytes([n; 16]),
         stage: StageName::Action,
         state: JobState::Dead,

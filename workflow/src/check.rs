@@ -10,6 +10,7 @@ use crate::build;
 use crate::definition::Workflow;
 use crate::findings::Findings;
 use crate::format::Format;
+use crate::language::repair::repair;
 use crate::language::{Shape, WORKFLOW, structure};
 use crate::limits::MAX_TEXT_BYTES;
 use crate::source::{self, Kind, Source};
@@ -36,8 +37,12 @@ pub fn check(file: &str, text: &str, format: Format) -> Checked {
     let mut findings = Findings::new(&source);
     let root = source::parse(text, format, &mut findings);
     let workflow = match root {
-        Some(root) if matches!(root.kind, Kind::Mapping(_)) => {
-            structure::check(&root, &Shape::Object(&WORKFLOW), "the workflow", &mut findings);
+        Some(mut root) if matches!(root.kind, Kind::Mapping(_)) => {
+            let shape = Shape::Object(&WORKFLOW);
+            structure::check(&root, &shape, "the workflow", &mut findings);
+            if findings.has_errors() {
+                repair(&mut root, &shape);
+            }
             build::workflow(&root, &mut findings)
         }
         Some(root) if !findings.has_errors() => {

@@ -82,6 +82,8 @@ explain! {
         "use a name such as Europe/Berlin or UTC", fixture!("schedule-timezone");
     "bad-url": "it is not an absolute http or https URL, or has credentials in it",
         "begin with https://; credentials go into `bearer` or `basic`", fixture!("relative-url");
+    "batch-event": "the run of a batch reads a field that only a single event has",
+        "read the events of the batch: `event.items`", text!("name: x\non: { event: row.added }\nbatch: { size: 10, within: 5s }\nsteps:\n  - run: cat\n    stdin: ${{ event.body.id }}\n");
     "burst-over-limit": "a throttle lets more runs begin at once than in its whole time",
         "make `burst` at most `limit`", fixture!("burst-over-limit");
     "conflicting-keys": "keys stand together that exclude each other",

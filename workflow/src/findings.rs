@@ -20,12 +20,14 @@ const MAX_SNIPPET_BYTES: usize = 2_000;
 pub(crate) struct Findings<'s> {
     source: &'s Source<'s>,
     list: Vec<Finding>,
+    /// Where the errors begin, in bytes.
+    errors: Vec<usize>,
     dropped: usize,
 }
 
 impl<'s> Findings<'s> {
     pub(crate) const fn new(source: &'s Source<'s>) -> Self {
-        Self { source, list: Vec::new(), dropped: 0 }
+        Self { source, list: Vec::new(), errors: Vec::new(), dropped: 0 }
     }
 
     pub(crate) const fn source(&self) -> &'s Source<'s> {
@@ -70,6 +72,9 @@ impl<'s> Findings<'s> {
             self.dropped += 1;
             return;
         }
+        if severity == Severity::Error {
+            self.errors.push(span.start);
+        }
         let snippet = self.snippet(severity, &span, line as usize, &message);
         self.list.push(Finding {
             code: code.to_owned(),
@@ -81,6 +86,11 @@ impl<'s> Findings<'s> {
             suggestion,
             snippet,
         });
+    }
+
+    /// Whether an error stands in this stretch of the text: what follows from it need not be said.
+    pub(crate) fn has_error_in(&self, span: &Range<usize>) -> bool {
+        self.errors.iter().any(|at| span.contains(at) || *at == span.start)
     }
 
     /// Whether further findings are only counted, so that nothing need be said about them.

@@ -4,40 +4,58 @@
 //! daemon keeps what is known in the tenant's file and writes the decision in the same transaction.
 //! Go next to [`crate::Pace`] for what a workflow says about it.
 
+use serde_json::Value;
+
 use crate::context::Context;
 use crate::definition::{Batch, Debounce, OnConflict, Pace, Throttle};
 use crate::expression::{ExpressionError, Template};
 use crate::limits::{MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_THROTTLE_DELAY_MS, MAX_WAITING_RUNS};
 
-/// The texts that a workflow's keys have for one event.
+/// The texts that a workflow's keys have for the event of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
     /// Of `concurrency`, if there is one.
     pub group: Option<String>,
     /// Of `throttle`, if there is one.
     pub throttle: Option<String>,
-    /// Of `debounce` or `batch`, if there is one.
-    pub gather: Option<String>,
 }
 
 impl Pace {
-    /// Evaluates the keys. Without a text of its own, a key is empty: all events together.
+    /// Evaluates the keys of a run. Without a text of its own, a key is empty: all runs together. For the run of a
+    /// batch, `event` is here as the first of its events was, with all of them as `items`.
     pub fn keys(&self, context: &Context<'_>) -> Result<Keys, ExpressionError> {
-        let text = |template: Option<&Template>| match template {
-            Some(template) => template.text(context).map(shortened),
-            None => Ok(String::new()),
-        };
-        let gather = match (&self.debounce, &self.batch) {
-            (Some(debounce), _) => Some(debounce.key.as_ref()),
-            (None, Some(batch)) => Some(batch.key.as_ref()),
-            (None, None) => None,
-        };
+        let group = self.concurrency.as_ref().map(|concurrency| concurrency.group.as_ref());
+        let throttle = self.throttle.as_ref().map(|throttle| throttle.key.as_ref());
+        let reads = group.flatten().is_some() || throttle.flatten().is_some();
+        let first = if reads && self.batch.is_some() { first_of_batch(context.event) } else { None };
+        let context = Context { event: first.as_ref().unwrap_or(context.event), ..*context };
         Ok(Keys {
-            group: self.concurrency.as_ref().map(|c| text(c.group.as_ref())).transpose()?,
-            throttle: self.throttle.as_ref().map(|t| text(t.key.as_ref())).transpose()?,
-            gather: gather.map(text).transpose()?,
+            group: group.map(|template| key(template, &context)).transpose()?,
+            throttle: throttle.map(|template| key(template, &context)).transpose()?,
         })
     }
+
+    /// Evaluates the key of `debounce` or `batch` for an event that comes; `None` if it need not wait for others.
+    pub fn gather_key(&self, context: &Context<'_>) -> Result<Option<String>, ExpressionError> {
+        let template = match (&self.debounce, &self.batch) {
+            (Some(debounce), _) => debounce.key.as_ref(),
+            (None, Some(batch)) => batch.key.as_ref(),
+            (None, None) => return Ok(None),
+        };
+        key(template, context).map(Some)
+    }
+}
+
+fn key(template: Option<&Template>, context: &Context<'_>) -> Result<String, ExpressionError> {
+    template.map_or_else(|| Ok(String::new()), |template| template.text(context).map(shortened))
+}
+
+/// The first event of a batch, with all of them as its `items`; `None` if the event is not that of a batch.
+fn first_of_batch(event: &Value) -> Option<Value> {
+    let items = event.get("items")?;
+    let mut first = items.as_array()?.first()?.as_object()?.clone();
+    first.insert("items".to_owned(), items.clone());
+    Some(Value::Object(first))
 }
 
 /// A key is compared and shown; what is longer than a name is cut at a character.

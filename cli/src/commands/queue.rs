@@ -37,7 +37,7 @@ Examples:
   tenantry -t acme queue list -o jsonl"
     )]
     List,
-    /// List the jobs of a stage
+    /// List the jobs of a stage: those that are worked on, since when, then those that wait
     #[command(after_help = "\
 Examples:
   tenantry -t acme queue jobs trigger
@@ -80,7 +80,9 @@ impl Row for JobView {
         Column::new("SUBJECT"),
         Column::right("ATTEMPT"),
         Column::new("DUE"),
+        Column::new("SINCE"),
         Column::new("ERROR"),
+        Column::wide("LEASED UNTIL"),
         Column::wide("RUN"),
         Column::wide("CREATED"),
     ];
@@ -92,8 +94,15 @@ impl Row for JobView {
             state::job(self.state),
             self.subject.clone().into(),
             self.attempt.to_string().into(),
-            clock.at(self.available_at).into(),
+            // A leased job was due; what matters is since when it is worked on.
+            if self.leased_at.is_some() {
+                Cell::or_dash(None::<String>)
+            } else {
+                clock.at(self.available_at).into()
+            },
+            Cell::or_dash(self.leased_at.map(|at| clock.at(at))),
             Cell::or_dash(self.error.clone()),
+            Cell::or_dash(self.lease_until.map(|at| clock.at(at))),
             Cell::or_dash(self.run),
             clock.at(self.created_at).into(),
         ]

@@ -96,7 +96,7 @@ fn fields(status: &HostStatus, clock: Clock) -> Vec<(&'static str, Cell)> {
         ("memory", bytes(status.memory_bytes).into()),
         ("was down", downtime(status, clock)),
         ("tasks", tasks),
-        ("sandbox", status.sandbox.join(" ").into()),
+        ("sandbox", sandbox(&status.sandbox)),
         (
             "tenants",
             Cell::toned(
@@ -127,6 +127,14 @@ fn downtime(status: &HostStatus, clock: Clock) -> Cell {
         tenants.collect::<String>()
     );
     Cell::toned(text, if down.missed > 0 { Tone::Bad } else { Tone::Warn })
+}
+
+/// What holds scripts in; nothing while there is no runner, and then no script runs either.
+fn sandbox(in_force: &[String]) -> Cell {
+    if in_force.is_empty() {
+        return Cell::toned("no runner is up, so `run` and `jq` steps wait", Tone::Bad);
+    }
+    in_force.join(" ").into()
 }
 
 impl Row for TenantStats {

@@ -71,7 +71,7 @@ async fn run(api: &Api, operation: Operation, by: &Context, request: Request, ne
             return problem(&Error::new(ErrorCode::Timeout, "the answer took too long"), id);
         }
         Err(panicked) => {
-            let operator = format!("{} panicked: {}", operation.name(), panicked.message());
+            let operator = format!("{} {panicked}", operation.name());
             return problem(&Error::internal(operator), id);
         }
     };

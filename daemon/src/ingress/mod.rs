@@ -37,6 +37,8 @@ use crate::service::events::Arriving;
 use crate::service::material::EventMaterial;
 use crate::vault::SecretValue;
 
+/// How much of a content type or an encoding an answer repeats, in characters.
+const MEDIA_SHOWN: usize = 100;
 /// The longest path that is looked at, in bytes.
 const PATH_LIMIT: usize = 512;
 /// The longest query that is kept, in bytes.
@@ -238,20 +240,31 @@ fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
 }
 
+/// The beginning of what a header says, for a message.
+fn beginning(text: &str) -> String {
+    text.chars().take(MEDIA_SHOWN).collect()
+}
+
 /// Refuses bodies that nothing here can read. What is refused is not looked into.
 fn takes_media(headers: &HeaderMap) -> Result<()> {
-    let refuse = |detail: &str, hint: &'static str| {
-        Err(Error::new(ErrorCode::UnsupportedMedia, detail.to_owned()).with_hint(hint))
+    let refuse = |detail: String, hint: &'static str| {
+        Err(Error::new(ErrorCode::UnsupportedMedia, detail).with_hint(hint))
     };
-    if is_multipart(content_type(headers)) {
+    let media = content_type(headers);
+    if is_multipart(media) {
         return refuse(
-            "a webhook's body has one part",
-            "send JSON, a urlencoded form, text, or one file as it is",
+            format!("a webhook's body has one part, not those of {:?}", beginning(media.unwrap_or_default())),
+            "send application/json, application/x-www-form-urlencoded, text, or one file as it is",
         );
     }
     let encoding = headers.get(http::header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return refuse("a webhook's body is not compressed", "send it without Content-Encoding");
+    let coded = |encoding: &&http::HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if let Some(encoding) = encoding.filter(coded) {
+        let named = encoding.to_str().unwrap_or("bytes that are no text");
+        return refuse(
+            format!("a webhook's body is not compressed; its Content-Encoding is {:?}", beginning(named)),
+            "send it without Content-Encoding",
+        );
     }
     Ok(())
 }

@@ -45,17 +45,31 @@ impl Service {
         Ok(queues.collect())
     }
 
-    /// Lists the jobs that wait in a stage, the next due first.
+    /// Lists the jobs of a stage: those that are worked on, then those that wait, the next due first.
     pub async fn list_jobs(&self, by: &Authorized, stage: &str, query: &PageQuery) -> Result<Page<JobView>> {
         let tenant = by.require_tenant(Permission::QueueRead)?;
         let stage = stage.parse::<StageName>().map_err(|_| {
             let names: Vec<_> = StageName::ALL.iter().map(|stage| stage.as_str()).collect();
             Error::new(ErrorCode::BadIdentifier, format!("the stages are {}", names.join(", ")))
         })?;
-        let (after, size) = (ready_cursor(query.after.as_deref())?, query.size());
+        let (after, size) = (Place::read(query.after.as_deref())?, query.size());
         let file = self.store.tenant(tenant.id)?;
-        let rows = file.read(move |tx| jobs::list_ready(tx, stage, after, size)).await?;
-        let next = |row: &QueuedJob| format!("{}.{}", row.available_at, row.seq);
+        let rows = file.read(move |tx| {
+            let (mut rows, ready_after) = match after {
+                Place::Leased(seq) => (jobs::list_leased(tx, stage, seq, size)?, None),
+                Place::Ready(at, seq) => (Vec::new(), Some((at, seq))),
+            };
+            let left = size.saturating_sub(u32::try_from(rows.len()).unwrap_or(size));
+            if left > 0 {
+                rows.extend(jobs::list_ready(tx, stage, ready_after, left)?);
+            }
+            Ok(rows)
+        });
+        let rows = rows.await?;
+        let next = |row: &QueuedJob| match row.state {
+            JobState::Leased => format!("leased.{}", row.seq),
+            JobState::Ready | JobState::Dead => format!("{}.{}", row.available_at, row.seq),
+        };
         Ok(cursor::page(rows, size, next, |row| view(row, Shown::Subject)))
     }
 
@@ -129,11 +143,27 @@ fn notification_of(job: &QueuedJob) -> Option<NotificationId> {
     payload.get("notification")?.as_str()?.parse().ok()
 }
 
-fn ready_cursor(after: Option<&str>) -> Result<Option<(i64, i64)>> {
-    let Some(text) = after else { return Ok(None) };
-    let parts = text.split_once('.').and_then(|(at, seq)| Some((at.parse().ok()?, seq.parse().ok()?)));
-    let bad = || Error::new(ErrorCode::BadIdentifier, "the cursor is not one that a page gave");
-    parts.map(Some).ok_or_else(bad)
+/// After which job of a stage a page begins.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Among the leased ones.
+    Leased(i64),
+    /// Behind them, among the ready ones: when the job is due, and its row.
+    Ready(i64, i64),
+}
+
+impl Place {
+    fn read(after: Option<&str>) -> Result<Self> {
+        let Some(text) = after else { return Ok(Self::Leased(0)) };
+        let bad = || Error::new(ErrorCode::BadIdentifier, "the cursor is not one that a page gave");
+        let (at, seq) = text.split_once('.').ok_or_else(bad)?;
+        let number = |text: &str| text.parse::<i64>().map_err(|_| bad());
+        if at == "leased" {
+            Ok(Self::Leased(number(seq)?))
+        } else {
+            Ok(Self::Ready(number(at)?, number(seq)?))
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -153,6 +183,8 @@ fn view(row: QueuedJob, shown: Shown) -> JobView {
         available_at: row.available_at,
         created_at: row.created_at,
         error: row.error,
+        leased_at: row.lease.map(|(since, _)| since),
+        lease_until: row.lease.map(|(_, until)| until),
         subject: subject(row.stage, &payload),
         payload: match shown {
             Shown::Subject => None,

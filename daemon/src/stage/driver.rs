@@ -124,7 +124,8 @@ async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => again(service, S::NAME, job, "the handler overstayed its time limit"),
         Err(panicked) => {
-            tracing::error!(stage = %S::NAME, job = %job.id, panic = panicked.message(), "handler panicked");
+            let (place, panic) = (panicked.place(), panicked.message());
+            tracing::error!(stage = %S::NAME, job = %job.id, place, panic, "handler panicked");
             again(service, S::NAME, job, "the handler made a mistake; the telemetry has the detail")
         }
     }

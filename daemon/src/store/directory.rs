@@ -46,9 +46,9 @@ pub(super) struct Shared {
 impl Shared {
     /// Takes possession of the data folder.
     pub(super) fn new(data: &Path, limits: &config::Store, clock: Clock) -> Result<Self> {
-        connection::create_folder(data)?;
-        let lock = take_lock(&data.join("lock"))?;
-        connection::create_folder(&data.join("tenants"))?;
+        connection::create_folder(data).map_err(|error| named(data, &error))?;
+        let lock = take_lock(&data.join("lock")).map_err(|error| named(data, &error))?;
+        connection::create_folder(&data.join("tenants")).map_err(|error| named(data, &error))?;
         let schedule = Schedule::new(limits.committer_threads);
         let origin = schedule.now();
         let control = File::new(Name::Control, data.join("control.db"), limits.lane_limit, origin);
@@ -223,6 +223,17 @@ impl Shared {
         let conditions = tenants.iter().map(|(id, file)| (*id, file.condition()));
         conditions.filter(|(_, condition)| *condition != Condition::Healthy).collect()
     }
+}
+
+/// Whoever starts a daemon must learn which folder is meant, and whether it can be a data folder at all.
+fn named(data: &Path, error: &Error) -> Error {
+    let code = match error.code() {
+        // The disk is not ill: the path is wrong.
+        ErrorCode::TenantDegraded => ErrorCode::DataFolderInvalid,
+        code => code,
+    };
+    let detail = format!("the data folder {}", data.display());
+    Error::new(code, detail).with_operator(error.operator_line())
 }
 
 fn take_lock(path: &Path) -> Result<fs::File> {

@@ -4,7 +4,6 @@
 //! **Invariant:** a snapshot lives no longer than the read timeout: an old one would keep the WAL from being cut.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -19,6 +18,7 @@ use super::{ReadTx, fault, locked};
 use crate::clock::Clock;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::supervise::catch;
 
 /// Reads that may wait for a thread.
 const WAITING: usize = 4_096;
@@ -157,8 +157,8 @@ impl Shared {
         let (waiter, answer) = oneshot::channel();
         let read: Read = Box::new(move |tx| {
             let run = |tx: &ReadTx| {
-                catch_unwind(AssertUnwindSafe(|| closure(tx)))
-                    .unwrap_or_else(|_| Err(Error::internal("a read closure panicked")))
+                catch(|| closure(tx))
+                    .unwrap_or_else(|panicked| Err(Error::internal(format!("a read closure {panicked}"))))
             };
             let result = tx.and_then(run);
             let failure = result.as_ref().err().map(Error::code);

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use live::{Board, Roll};
 
 pub use live::{TaskHealth, TaskState};
-pub use panic::{Panicked, catch_panic};
+pub use panic::{Panicked, catch, catch_panic, note_place};
 pub use task::{Intensity, Lost, Restart, Task, TaskHandle, TaskSpec};
 
 /// Tells a task to stop; cancelled once, seen by every clone.
@@ -176,7 +176,7 @@ impl Supervisor {
 
     fn note_panic(&self, name: &str, panicked: &Panicked) {
         self.shared.panics.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(task = name, panic = %panicked.message(), "task panicked");
+        tracing::error!(task = name, place = panicked.place(), panic = panicked.message(), "task panicked");
     }
 }
 

@@ -75,6 +75,28 @@ async fn a_read_only_folder_is_said_to_be_one() {
     assert!(told.contains("store-read-only"), "{told}");
 }
 
+#[tokio::test]
+async fn what_cannot_be_a_data_folder_is_named_with_its_own_code() {
+    let home = Home::new("").unwrap();
+    let file = home.path().join("a-file");
+    std::fs::write(&file, "not a folder").unwrap();
+    for folder in [std::path::PathBuf::from("/proc/nope"), file.clone(), file.join("below")] {
+        let program = home.command().unwrap().get_program().to_owned();
+        let output = std::process::Command::new(program)
+            .args(["daemon", "--ingress", "127.0.0.1:0", "--data"])
+            .arg(&folder)
+            .arg("--socket")
+            .arg(home.path().join("api.sock"))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains("data-folder-invalid"), "{told}");
+        assert!(told.contains(&folder.display().to_string()), "{told}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "not a folder");
+}
+
 /// Runs the daemon below a shell in a mount namespace; `None` where the kernel does not let us make one. Returns what
 /// it said when it ended.
 async fn in_namespace(home: &Home, script: &str) -> Option<String> {

@@ -101,7 +101,7 @@ async fn a_wrong_setting_is_named_with_its_place() {
     let mut child = home.command().unwrap().spawn().unwrap();
     let status = wait(&mut child, Duration::from_secs(10)).await.expect("it must not start");
     let told = home.telemetry();
-    assert_eq!(status.code(), Some(1), "{told}");
+    assert_eq!(status.code(), Some(2), "{told}");
     assert!(told.contains("concurrencyy") && told.contains("config-invalid"), "{told}");
     assert!(told.contains("did you mean"), "{told}");
     assert!(!home.data().join("ready.json").exists());

@@ -140,10 +140,14 @@ async fn a_debounce_runs_once_with_the_last_event_over_a_kill() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_takes_its_events_together_over_a_kill() {
     let (mut daemon, acme, receiver) = house().await;
-    let numbers = "\"${{ event.items | map(attribute='body') | list }}\"";
-    acme.apply(&on_go(&receiver, "batch: { size: 4, within: 800ms }", numbers)).await.unwrap();
+    let numbers = "\"${{ event.items | map(attribute='body.n') | list }}\"";
+    // Group and throttle read the event, as they would without the batch.
+    let top = "batch: { size: 4, within: 800ms, key: \"${{ event.body.kind }}\" }\n\
+               throttle: { limit: 100, per: 1s, key: \"${{ event.body.kind }}\" }\n\
+               concurrency: { group: \"${{ event.body.kind }}\" }";
+    acme.apply(&on_go(&receiver, top, numbers)).await.unwrap();
     for number in 0..10 {
-        go(&daemon, json!(number)).await;
+        go(&daemon, json!({ "kind": "row", "n": number })).await;
     }
     daemon.kill();
     daemon.restart().await.unwrap();

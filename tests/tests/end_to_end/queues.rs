@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use tenantry_protocol::error::ErrorCode;
-use tenantry_protocol::page::Page;
+use tenantry_protocol::page::{Page, PageQuery};
 use tenantry_protocol::path::Operation;
 use tenantry_protocol::queue::JobView;
-use tenantry_protocol::state::{RunState, StageName};
+use tenantry_protocol::state::{JobState, RunState, StageName};
 use tenantry_protocol::tenant::{QueueView, TenantLimits};
 use tenantry_tests::daemon::{TestDaemon, soon};
 use tenantry_tests::receiver::{Receiver, Reply};
@@ -121,7 +121,7 @@ async fn waiting_jobs_are_listed() {
     for _ in 0..4 {
         acme.run("job", Value::Null).await.unwrap();
     }
-    // A job that is handed over in memory is leased and no longer waits in the list, but it is counted.
+    // A job that is handed over in memory is leased: it is listed before those that wait.
     soon("four jobs wait or are under way", || async {
         let view = queue(&daemon, StageName::Action).await;
         (view.ready + view.leased == 4).then_some(())
@@ -130,4 +130,23 @@ async fn waiting_jobs_are_listed() {
     let page: Page<JobView> =
         daemon.client().get(Operation::JobList, &["acme", "action"], &()).await.unwrap();
     assert!(page.items.iter().all(|job| job.stage == StageName::Action && job.run.is_some()), "{page:?}");
+    assert_eq!(page.items.len(), 4, "{page:?}");
+    let leased = |job: &JobView| job.state == JobState::Leased;
+    assert!(page.items.iter().any(leased) && page.items.is_sorted_by_key(|job| !leased(job)), "{page:?}");
+    for job in &page.items {
+        let times = job.leased_at.zip(job.lease_until);
+        assert_eq!(times.is_some(), leased(job), "{job:?}");
+        assert!(times.is_none_or(|(since, until)| job.created_at <= since && since < until), "{job:?}");
+    }
+    // One by one they come in the same order.
+    let mut ids = Vec::new();
+    let mut query = PageQuery { limit: Some(1), after: None };
+    loop {
+        let page: Page<JobView> =
+            daemon.client().get(Operation::JobList, &["acme", "action"], &query).await.unwrap();
+        ids.extend(page.items.iter().map(|job| job.id));
+        let Some(next) = page.next else { break };
+        query.after = Some(next);
+    }
+    assert_eq!(ids, page.items.iter().map(|job| job.id).collect::<Vec<_>>());
 }

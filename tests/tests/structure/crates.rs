@@ -36,6 +36,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("seccompiler", &["tenantry-runner"]),
 ];
 
+/// Third-party crate → the one room in its home that may use it.
+const ROOMS: &[(&str, &str)] = &[("landlock", "runner/src/sandbox"), ("seccompiler", "runner/src/sandbox")];
+
 /// The files of the `tenantry` binary through which the server enters it.
 const SERVER_DOORS: &[&str] =
     &["cli/src/commands/daemon.rs", "cli/src/commands/runner.rs", "cli/src/commands/demo.rs"];
@@ -96,6 +99,21 @@ fn check_doors(sources: &[SourceFile]) -> Vec<Finding> {
     findings
 }
 
+fn check_rooms(sources: &[SourceFile]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (third, room) in ROOMS {
+        let path = format!("{third}::");
+        for file in sources.iter().filter(|file| !file.under(room)) {
+            let code = code_only(&file.text);
+            for (at, _) in code.match_indices(&path) {
+                let message = format!("`{third}` is used only in {room}");
+                findings.push(Finding::new(&file.path, line_of(&code, at), message));
+            }
+        }
+    }
+    findings
+}
+
 fn check_names(sources: &[SourceFile]) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
@@ -123,6 +141,15 @@ fn crates_know_only_what_they_may() {
 #[test]
 fn the_server_enters_the_binary_by_its_doors_only() {
     assert_clean("the doors of the server feature", &check_doors(&files(&["rs"])));
+}
+
+#[test]
+fn the_walls_of_the_runner_are_built_in_one_room() {
+    assert_clean("the rooms of third-party crates", &check_rooms(&files(&["rs"])));
+    let outside = SourceFile::sample("runner/src/serve/run.rs", "use seccompiler::BpfProgram;");
+    assert_caught(&check_rooms(&[outside]), "is used only in");
+    let inside = SourceFile::sample("runner/src/sandbox/filter.rs", "use seccompiler::BpfProgram;");
+    assert_eq!(check_rooms(&[inside]), []);
 }
 
 #[test]

@@ -32,7 +32,12 @@ impl Build<'_, '_> {
             Some("choice") => InputType::Choice(self.options(node)),
             _ => InputType::Text,
         };
+        // What the type should have been is not known if it is wrong.
+        let odd = node.get("type").is_some_and(|kind| self.findings.has_error_in(&kind.span));
+        let misses_options = matches!(&kind, InputType::Choice(options) if options.is_empty())
+            || node.get("options").is_some_and(|options| self.findings.has_error_in(&options.span));
         if !matches!(kind, InputType::Choice(_))
+            && !odd
             && let Some(at) = node.key_span("options")
         {
             self.findings.error(
@@ -49,6 +54,7 @@ impl Build<'_, '_> {
         }
         let default = default.and_then(|default| match kind.accept(&default.to_json()) {
             Ok(value) => Some(value),
+            Err(_) if odd || misses_options => None,
             Err(wanted) => {
                 let message = format!("the default of `{name}` must be {wanted}");
                 self.findings.error("wrong-type", default.span.clone(), message, None);

@@ -40,8 +40,22 @@ struct Build<'b, 's> {
     event_patterns: Vec<String>,
     /// How many expressions were compiled.
     expressions: usize,
+    /// What was too wrong for expressions to be held against it.
+    unsure: Unsure,
     /// The tenant's variables that were read.
     vars: BTreeSet<String>,
+    /// Whether one run takes many events.
+    batched: bool,
+}
+
+/// What was reported to be so wrong that its names are not known: that other places do not find them follows from it.
+struct Unsure {
+    inputs: bool,
+    steps: bool,
+}
+
+fn is_wrong(node: &Node, findings: &Findings<'_>) -> bool {
+    findings.has_error_in(&(node.span.start..node.span.start))
 }
 
 /// Builds a workflow. `None` if a part is missing without which there is none.
@@ -53,6 +67,17 @@ pub(crate) fn workflow(root: &Node, findings: &mut Findings<'_>) -> Option<Workf
     });
     let layout = layout::layout(root, findings);
     let graph = needs::graph(&layout, findings);
+    let unsure = Unsure {
+        inputs: root.get("on").is_none_or(|on| on.fields().is_empty())
+            || manual.is_some_and(|node| {
+                is_wrong(node, findings) || node.get("inputs").is_some_and(|node| is_wrong(node, findings))
+            }),
+        steps: layout.places.is_empty()
+            || layout.places.iter().any(|place| {
+                let id = place.node.get("id");
+                place.node.fields().is_empty() || id.is_some_and(|id| findings.has_error_in(&id.span))
+            }),
+    };
     let groups =
         (0..layout.places.len()).filter(|index| graph.children.get(*index).is_some_and(|c| !c.is_empty()));
     let lists = groups.map(|group| (group, layout.lists_in(group))).collect();
@@ -63,7 +88,9 @@ pub(crate) fn workflow(root: &Node, findings: &mut Findings<'_>) -> Option<Workf
         lists,
         event_patterns: Vec::new(),
         expressions: 0,
+        unsure,
         vars: BTreeSet::new(),
+        batched: root.get("batch").is_some(),
     };
     let name = build.name(root, "name");
     let description = build.title(root, "description", usize::MAX);

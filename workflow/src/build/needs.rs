@@ -17,6 +17,8 @@ pub(crate) struct Graph {
     pub(crate) in_order: Vec<bool>,
     /// Whether the step has a `foreach`.
     pub(crate) has_items: Vec<bool>,
+    /// Whether what the step needs is not known, because it was written wrong.
+    pub(crate) unsure: Vec<bool>,
     /// For every step, which steps have ended before it.
     before: Vec<Vec<bool>>,
 }
@@ -77,10 +79,15 @@ pub(crate) fn graph(layout: &Layout<'_>, findings: &mut Findings<'_>) -> Graph {
         finally: places.iter().map(|place| place.finally).collect(),
         in_order: places.iter().map(|place| in_order(place.list)).collect(),
         has_items: places.iter().map(|place| place.node.get("foreach").is_some()).collect(),
+        unsure: Vec::new(),
         before: Vec::new(),
         ids,
     };
     graph.needs = (0..places.len()).map(|index| needs_of(index, layout, &graph, findings)).collect();
+    let unsure = |place: &super::layout::Place<'_>| {
+        place.node.get("needs").is_some_and(|needs| findings.has_error_in(&needs.span))
+    };
+    graph.unsure = places.iter().map(unsure).collect();
     graph.before = (0..places.len()).map(|index| graph.closure(index)).collect();
     cycles(layout, &graph, findings);
     graph

@@ -15,6 +15,8 @@ pub(crate) struct Rules {
     pub(crate) secrets: bool,
     /// Whether `success()` and its kin have a meaning here.
     pub(crate) status: bool,
+    /// Whether `event` is one event here even if the workflow collects them with `batch`.
+    pub(crate) each_event: bool,
 }
 
 use Root::{Event, Failed, Inputs, Item, Run, Steps, Tenant, Vars, Workflow};
@@ -35,6 +37,7 @@ pub(crate) const EVENT_CONDITION: Rules = Rules {
     roots: &[Event, Inputs, Vars, Tenant, Workflow],
     secrets: false,
     status: false,
+    each_event: true,
 };
 /// Groups and keys of what holds runs back.
 pub(crate) const PACE: Rules = Rules {
@@ -42,57 +45,79 @@ pub(crate) const PACE: Rules = Rules {
     roots: &[Event, Inputs, Vars, Tenant, Workflow],
     secrets: false,
     status: false,
+    each_event: true,
 };
 pub(crate) const TRIGGER_CONDITION: Rules = Rules {
     what: "a trigger's `if`",
     roots: &[Event, Inputs, Vars, Tenant, Workflow],
     secrets: false,
     status: false,
+    each_event: true,
 };
 pub(crate) const RESPOND_AT_ONCE: Rules = Rules {
     what: "`respond` before the run",
     roots: &[Event, Vars, Tenant, Workflow],
     secrets: false,
     status: false,
+    each_event: true,
 };
-pub(crate) const RESPOND: Rules = Rules { what: "`respond`", roots: ALL, secrets: false, status: false };
+pub(crate) const RESPOND: Rules =
+    Rules { what: "`respond`", roots: ALL, secrets: false, status: false, each_event: false };
 pub(crate) const DEDUPE: Rules =
-    Rules { what: "`dedupe.key`", roots: &[Event], secrets: false, status: false };
+    Rules { what: "`dedupe.key`", roots: &[Event], secrets: false, status: false, each_event: true };
 pub(crate) const STEP_CONDITION: Rules =
-    Rules { what: "a step's `if`", roots: ALL, secrets: false, status: true };
-pub(crate) const HTTP: Rules = Rules { what: "`http`", roots: ACTION, secrets: true, status: false };
-pub(crate) const ENV: Rules = Rules { what: "`env`", roots: ACTION, secrets: true, status: false };
+    Rules { what: "a step's `if`", roots: ALL, secrets: false, status: true, each_event: false };
+pub(crate) const HTTP: Rules =
+    Rules { what: "`http`", roots: ACTION, secrets: true, status: false, each_event: false };
+pub(crate) const ENV: Rules =
+    Rules { what: "`env`", roots: ACTION, secrets: true, status: false, each_event: false };
 pub(crate) const WORKFLOW_ENV: Rules = Rules {
     what: "the workflow's `env`",
     roots: &[Event, Inputs, Vars, Tenant, Workflow, Run],
     secrets: true,
     status: false,
+    each_event: false,
 };
-pub(crate) const STDIN: Rules = Rules { what: "`stdin`", roots: ACTION, secrets: true, status: false };
-pub(crate) const SCRIPT: Rules =
-    Rules { what: "`run`", roots: &[Tenant, Workflow, Run], secrets: false, status: false };
-pub(crate) const JQ_INPUT: Rules = Rules { what: "`input`", roots: ACTION, secrets: false, status: false };
-pub(crate) const EMIT: Rules = Rules { what: "`emit.data`", roots: ACTION, secrets: false, status: false };
+pub(crate) const STDIN: Rules =
+    Rules { what: "`stdin`", roots: ACTION, secrets: true, status: false, each_event: false };
+pub(crate) const SCRIPT: Rules = Rules {
+    what: "`run`",
+    roots: &[Tenant, Workflow, Run],
+    secrets: false,
+    status: false,
+    each_event: false,
+};
+pub(crate) const JQ_INPUT: Rules =
+    Rules { what: "`input`", roots: ACTION, secrets: false, status: false, each_event: false };
+pub(crate) const EMIT: Rules =
+    Rules { what: "`emit.data`", roots: ACTION, secrets: false, status: false, each_event: false };
 pub(crate) const WITH: Rules =
-    Rules { what: "`workflow.with`", roots: ACTION, secrets: false, status: false };
-pub(crate) const FOREACH: Rules = Rules { what: "`foreach`", roots: ALL, secrets: false, status: false };
-pub(crate) const SWITCH: Rules = Rules { what: "`switch`", roots: ALL, secrets: false, status: true };
-pub(crate) const WAIT: Rules = Rules { what: "`wait`", roots: ALL, secrets: false, status: false };
+    Rules { what: "`workflow.with`", roots: ACTION, secrets: false, status: false, each_event: false };
+pub(crate) const FOREACH: Rules =
+    Rules { what: "`foreach`", roots: ALL, secrets: false, status: false, each_event: false };
+pub(crate) const SWITCH: Rules =
+    Rules { what: "`switch`", roots: ALL, secrets: false, status: true, each_event: false };
+pub(crate) const WAIT: Rules =
+    Rules { what: "`wait`", roots: ALL, secrets: false, status: false, each_event: false };
 /// `event` is the one that came.
 pub(crate) const WAIT_CONDITION: Rules = Rules {
     what: "the `if` of `wait`",
     roots: &[Event, Inputs, Steps, Tenant, Workflow, Run],
     secrets: false,
     status: false,
+    each_event: true,
 };
-pub(crate) const APPROVE: Rules = Rules { what: "`approve`", roots: ALL, secrets: false, status: false };
+pub(crate) const APPROVE: Rules =
+    Rules { what: "`approve`", roots: ALL, secrets: false, status: false, each_event: false };
 pub(crate) const OUTPUTS: Rules = Rules {
     what: "`outputs`",
     roots: &[Event, Inputs, Steps, Tenant, Workflow, Run],
     secrets: false,
     status: false,
+    each_event: false,
 };
-pub(crate) const NOTIFY: Rules = Rules { what: "`notify`", roots: ALL, secrets: false, status: false };
+pub(crate) const NOTIFY: Rules =
+    Rules { what: "`notify`", roots: ALL, secrets: false, status: false, each_event: false };
 
 /// Whether the value behind a path cannot become shell code. A field that does not exist is reported
 /// elsewhere.
@@ -168,8 +193,22 @@ impl Build<'_, '_> {
                 {
                     self.check_field(root.as_str(), segment, fields, at.clone());
                 }
+                if root == Event && self.batched && !rules.each_event {
+                    self.check_batch_event(path, at.clone());
+                }
                 self.check_header(path.segments(), at);
             }
+        }
+    }
+
+    /// The event of a batch has nothing but the events that it is made of.
+    fn check_batch_event(&mut self, path: &Path, at: std::ops::Range<usize>) {
+        let [Segment::Key(field), Segment::Key(below), ..] = path.segments() else { return };
+        let is_items = &**field == "body" && &**below == "items";
+        if matches!(&**field, "body" | "headers" | "query") && !is_items {
+            let message = format!("`{path}` is not there when a batch starts the run: it has many events");
+            let help = format!("read `event.items`, such as `event.items[0].{field}.{below}`");
+            self.findings.warning("batch-event", at, message, Some(help));
         }
     }
 
@@ -220,14 +259,20 @@ impl Build<'_, '_> {
         let Some(Segment::Key(id)) = segments.next() else {
             return;
         };
-        let Some(index) = self.graph.index(id) else {
+        let index = self.graph.index(id);
+        if index.is_none() && self.unsure.steps {
+            return;
+        }
+        let Some(index) = index else {
             let help = closest(id, self.graph.ids.iter().map(String::as_str));
             let help = help.map(|id| format!("did you mean `steps.{id}`?"));
             let shown: String = id.chars().take(80).collect();
             self.findings.error("unknown-step", at, format!("there is no step `{shown}`"), help);
             return;
         };
-        if let Some(reader) = step.filter(|reader| !self.graph.comes_before(index, *reader)) {
+        let orderly = |reader: &usize| !self.graph.unsure.get(*reader).copied().unwrap_or_default();
+        let reader = step.filter(|reader| !self.graph.comes_before(index, *reader));
+        if let Some(reader) = reader.filter(orderly) {
             let (message, help) = if index == reader {
                 (format!("step `{id}` reads itself"), None)
             } else if self.graph.in_order.get(reader) == Some(&true) {
@@ -259,6 +304,9 @@ impl Build<'_, '_> {
     }
 
     fn check_input(&mut self, path: &Path, at: std::ops::Range<usize>) {
+        if self.unsure.inputs {
+            return;
+        }
         let Some(inputs) = &self.inputs else {
             let help = "declare them: `on: { manual: { inputs: { … } } }`".to_owned();
             self.findings.error("unknown-input", at, "the workflow has no inputs", Some(help));

@@ -99,7 +99,9 @@ impl Build<'_, '_> {
     fn step_timeout(&mut self, node: &Node) -> Option<u64> {
         let ms = self.duration(node, "timeout")?;
         // Another run may take as long as it takes.
-        let most = if node.get("workflow").is_some() { MAX_DURATION_MS } else { MAX_STEP_TIMEOUT_MS };
+        let long =
+            node.get("workflow").is_some() || self.findings.has_error_in(&(node.span.start..node.span.start));
+        let most = if long { MAX_DURATION_MS } else { MAX_STEP_TIMEOUT_MS };
         if ms > most {
             let at = node.get("timeout").map(|node| node.span.clone()).unwrap_or_default();
             self.findings.error("bad-duration", at, "the time limit of a step is at most one day", None);
@@ -123,7 +125,7 @@ impl Build<'_, '_> {
         }
         let mut on = Vec::new();
         for word in node.get("on").map(Node::one_or_many).unwrap_or_default() {
-            let Some(text) = word.text() else {
+            let Some(text) = word.text().filter(|_| !self.findings.has_error_in(&word.span)) else {
                 continue;
             };
             if let Some(known) = RetryOn::parse(text) {

@@ -87,7 +87,6 @@ notify: { on: never, channel: ops, message: \"${{ evnt }}\" }
 ";
     let wanted = [
         "unknown-key 2:1",
-        "missing-key 2:1",
         "bad-path 4:20",
         "unverified-webhook 4:41",
         "not-supported 5:3",
@@ -312,6 +311,68 @@ fn hostile_texts_are_refused_in_bounded_time() {
 fn an_event_that_starts_the_workflow_again_gives_a_warning() {
     let text = "name: w\non: { event: \"a.*\" }\nsteps: [{ emit: { name: a.b } }]\n";
     assert_eq!(codes(text, Format::Yaml), ["emits-own-trigger 3:25"]);
+}
+
+#[test]
+fn one_fault_is_one_finding() {
+    let top =
+        "name: w\non: { manual: { inputs: { level: { type: choice, options: [a, b], default: a } } } }\n";
+    let hook = "name: w\non:\n  webhook:\n    path: a\n    verify:\n      scheme: hmac\n      header: X-S\n      secret: ${{ secrets.A }}\n";
+    let steps = "steps:\n  - id: first\n    run: echo\n    shell: bash\n    env: { A: \"${{ inputs.level }}\" }\n  - id: each\n    foreach: ${{ steps.first.stdout }}\n    max-parallel: 2\n    jq: .\n    input: ${{ item }}\n  - run: cat\n    stdin: ${{ steps.each.output }}\n";
+    let text = format!("{top}{steps}");
+    assert_eq!(codes(&text, Format::Yaml), [""; 0]);
+    for (right, wrong, finding) in [
+        ("name: w", "nam: w", "unknown-key 1:1"),
+        ("on: {", "onn: {", "unknown-key 2:1"),
+        ("on: {", "on: [1]\ndescription: {", "wrong-type 2:5"),
+        ("manual: {", "manaul: {", "unknown-key 2:7"),
+        ("inputs: {", "input: {", "unknown-key 2:17"),
+        ("options: [a, b]", "option: [a, b]", "unknown-key 2:50"),
+        ("options: [a, b], ", "", "missing-key 2:34"),
+        ("options: [a, b]", "options: 5", "wrong-type 2:59"),
+        ("type: choice", "type: chioce", "unknown-word 2:42"),
+        ("steps:", "stepss:", "unknown-key 3:1"),
+        ("id: first", "idd: first", "unknown-key 4:5"),
+        ("id: first", "id: [first]", "wrong-type 4:9"),
+        ("run: echo", "rum: echo", "unknown-key 5:5"),
+        ("    run: echo\n", "", "missing-key 4:5"),
+        ("foreach: ", "forech: ", "unknown-key 9:5"),
+        ("jq: .", "qj: .", "unknown-key 11:5"),
+    ] {
+        assert!(text.contains(right), "{right}");
+        let found = codes(&text.replacen(right, wrong, 1), Format::Yaml);
+        // What was put in by a sample beside its one fault.
+        let found: Vec<_> = found.into_iter().filter(|code| !code.ends_with(" 3:14")).collect();
+        assert_eq!(found, [finding], "{right} became {wrong}");
+    }
+    let text = format!("{hook}steps: [{{ run: echo }}]\n");
+    assert_eq!(codes(&text, Format::Yaml), [""; 0]);
+    for (right, wrong, finding) in [
+        ("path: a", "pathh: a", "unknown-key 4:5"),
+        ("scheme: hmac", "schema: hmac", "unknown-key 6:7"),
+        ("secret: $", "secert: $", "unknown-key 8:7"),
+        ("header: X-S", "headr: X-S", "unknown-key 7:7"),
+    ] {
+        let found = codes(&text.replacen(right, wrong, 1), Format::Yaml);
+        assert_eq!(found, [finding], "{right} became {wrong}");
+    }
+}
+
+#[test]
+fn what_a_single_event_has_is_no_field_of_a_batch() {
+    let text = |top: &str, reads: &str| {
+        let on = "on: { event: row.added, manual: }\n";
+        format!("name: w\n{on}{top}\nsteps:\n  - run: cat\n    stdin: ${{{{ {reads} }}}}\n")
+    };
+    let batch = "batch: { size: 9, within: 5s, key: \"${{ event.body.a }}\" }";
+    let throttle = "throttle: { limit: 1, per: 1s, key: \"${{ event.body.a }}\" }";
+    for reads in ["event.body.a", "event.headers.x", "event.query.q"] {
+        assert_eq!(codes(&text(batch, reads), Format::Yaml), ["batch-event 6:16"], "{reads}");
+        assert_eq!(codes(&text(throttle, reads), Format::Yaml), [""; 0], "{reads}");
+    }
+    for reads in ["event.items[0].body.a", "event.body", "event.body.items", "event.id"] {
+        assert_eq!(codes(&text(&format!("{batch}\n{throttle}"), reads), Format::Yaml), [""; 0], "{reads}");
+    }
 }
 
 /// A text with one stretch cut out, doubled or replaced.

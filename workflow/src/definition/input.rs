@@ -57,8 +57,9 @@ impl InputType {
         }
     }
 
-    /// The value as the workflow will see it; the error says what is accepted. Text that reads as the wanted
-    /// type is taken, because command lines know nothing else.
+    /// The value as the workflow will see it, always of the declared type; the error says what is accepted. Text that
+    /// reads as the wanted type is taken, because command lines know nothing else; and a number where text is wanted
+    /// is its text, because `5` and `"5"` differ in nothing that the caller can be expected to mind.
     pub fn accept(&self, given: &Value) -> Result<Value, String> {
         match (self, given) {
             (Self::Json, Value::String(text)) => {
@@ -86,6 +87,11 @@ impl InputType {
             (Self::Boolean, _) => Err("true or false".to_owned()),
             (Self::Text, _) => Err("text".to_owned()),
             (Self::Choice(words), Value::String(text)) if words.contains(text) => Ok(given.clone()),
+            (Self::Choice(words), Value::Number(_) | Value::Bool(_))
+                if words.contains(&given.to_string()) =>
+            {
+                Ok(Value::String(given.to_string()))
+            }
             (Self::Choice(words), _) => Err(format!("one of {}", words.join(", "))),
         }
     }
@@ -197,6 +203,22 @@ mod tests {
         for port in [json!(1.5), json!("1.0"), json!(1e2), json!("x"), json!(true)] {
             assert_eq!(accept(&json!({ "count": 1, "port": port })).unwrap_err(), ["input-type"], "{port}");
         }
+    }
+
+    #[test]
+    fn a_value_has_the_declared_type_however_it_was_written() {
+        let of = |kind: InputType, given: Value| kind.accept(&given);
+        assert_eq!(of(InputType::Text, json!(5)), Ok(json!("5")));
+        assert_eq!(of(InputType::Text, json!(-1.5)), Ok(json!("-1.5")));
+        assert_eq!(of(InputType::Text, json!(true)), Ok(json!("true")));
+        assert_eq!(of(InputType::Text, json!("5")), Ok(json!("5")), "text is never read as a number");
+        assert_eq!(of(InputType::Number, json!("5")), Ok(json!(5)));
+        assert_eq!(of(InputType::Json, json!("5")), Ok(json!(5)));
+        let levels = || InputType::Choice(vec!["1".into(), "2".into()]);
+        assert_eq!(of(levels(), json!(2)), Ok(json!("2")));
+        assert_eq!(of(levels(), json!(3)), Err("one of 1, 2".to_owned()));
+        assert!(of(InputType::Text, json!({})).is_err());
+        assert!(of(InputType::Number, json!("5 apples")).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod clockwork;
 mod keys;
 mod pace;
 pub(crate) mod rehearsal;
+pub(crate) mod repair;
 pub(crate) mod schema;
 pub(crate) mod structure;
 mod waiting;

@@ -44,13 +44,14 @@ pub(crate) static TEST_FILE: Object = Object {
             Shape::Map(&Shape::Scalar),
             "Values of secrets; one that is not named is `secret-NAME`.",
         ),
+        key("vars", Shape::Map(&Shape::Json), "The tenant's variables; there are no others."),
         required(
             "tests",
             Shape::List(&Shape::Object(&TEST), MAX_TESTS),
             "Each is one event and what comes of it.",
         ),
     ],
-    habits: &[("cases", "tests"), ("test", "tests"), ("file", "workflow")],
+    habits: &[("cases", "tests"), ("test", "tests"), ("file", "workflow"), ("variables", "vars")],
     ..PLAIN
 };
 
@@ -66,6 +67,7 @@ static TEST: Object = Object {
             "How the run before ended, for `recovery`.",
         ),
         key("secrets", Shape::Map(&Shape::Scalar), "Values of secrets in this test alone."),
+        key("vars", Shape::Map(&Shape::Json), "Variables in this test alone, beside those of the file."),
         key(
             "mock",
             Shape::Map(&Shape::OneOrMany(&Shape::Object(&MOCK), MAX_MOCKED)),

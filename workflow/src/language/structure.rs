@@ -168,27 +168,31 @@ fn object(node: &Node, table: &Object, name: &str, findings: &mut Findings<'_>) 
         };
         return wrong(node, name, &wanted, findings);
     };
+    let mut meant = Vec::new();
     for (key, value) in fields {
         match table.keys.iter().find(|known| known.name == &*key.text) {
             Some(known) => check(value, &known.shape, known.name, findings),
-            None => unknown(&key.text, key.span.clone(), table, findings),
+            None => meant.extend(unknown(&key.text, key.span.clone(), table, findings)),
         }
     }
-    for Key { name, .. } in table.keys.iter().filter(|key| key.required && node.get(key.name).is_none()) {
+    // A key that was told to be meant is not missed a second time.
+    let missed = |key: &&Key| key.required && node.get(key.name).is_none() && !meant.contains(&key.name);
+    for Key { name, .. } in table.keys.iter().filter(missed) {
         let at = node.span.start..node.span.start;
         findings.error("missing-key", at, format!("{} needs the key `{name}`", table.noun), None);
     }
-    rules(node, table, findings);
+    rules(node, table, &meant, findings);
 }
 
-/// What keys must or may not stand together.
-fn rules(node: &Node, table: &Object, findings: &mut Findings<'_>) {
+/// What keys must or may not stand together. `meant` are those that stand there under another name.
+fn rules(node: &Node, table: &Object, meant: &[&str], findings: &mut Findings<'_>) {
     let present = |keys: &'static [&'static str]| -> Vec<&'static str> {
         keys.iter().copied().filter(|name| node.get(name).is_some()).collect()
     };
     let quoted = |keys: &[&str]| keys.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let is_missing = |group: &'static [&'static str]| !group.is_empty() && present(group).is_empty();
     for group in [table.exactly_one, table.at_least_one] {
-        if !group.is_empty() && present(group).is_empty() {
+        if is_missing(group) && !group.iter().any(|name| meant.contains(name)) {
             let at = node.span.start..node.span.start;
             let message = format!("{} must have one of {}", table.noun, quoted(group));
             findings.error("missing-key", at, message, None);
@@ -205,30 +209,40 @@ fn rules(node: &Node, table: &Object, findings: &mut Findings<'_>) {
     for (name, with) in table.only_with {
         if let Some(at) = node.key_span(name)
             && node.get(with).is_none()
+            && !meant.contains(with)
+            // That all of them are missing is said once.
+            && !(table.exactly_one.contains(with) && is_missing(table.exactly_one))
         {
             findings.error("misplaced-key", at, format!("`{name}` has a meaning only with `{with}`"), None);
         }
     }
 }
 
-fn unknown(name: &str, at: std::ops::Range<usize>, table: &Object, findings: &mut Findings<'_>) {
+/// Reports a key that the table does not have. Answers the one that is meant, as far as that can be told.
+fn unknown(
+    name: &str,
+    at: std::ops::Range<usize>,
+    table: &Object,
+    findings: &mut Findings<'_>,
+) -> Option<&'static str> {
     let shown: String = name.chars().take(60).collect();
     let meant = table.habits.iter().find(|(habit, _)| *habit == name).map(|(_, meant)| *meant);
     let planned = meant.unwrap_or(name);
     if table.planned.contains(&planned) {
         let message = format!("`{planned}` is not supported yet in this release");
         findings.error("not-supported", at, message, None);
-        return;
+        return meant;
     }
+    let message = format!("{} has no key `{shown}`", table.noun);
     if findings.is_full() {
-        return findings.error("unknown-key", at, format!("{} has no key `{shown}`", table.noun), None);
+        findings.error("unknown-key", at, message, None);
+        return meant;
     }
-    let help = meant
-        .or_else(|| closest(name, table.keys.iter().map(|key| key.name)))
-        .map(|known| format!("did you mean `{known}`?"))
-        .or_else(|| {
-            let known: Vec<_> = table.keys.iter().map(|key| key.name).collect();
-            Some(format!("known keys: {}", known.join(", ")))
-        });
-    findings.error("unknown-key", at, format!("{} has no key `{shown}`", table.noun), help);
+    let meant = meant.or_else(|| closest(name, table.keys.iter().map(|key| key.name)));
+    let help = meant.map_or_else(
+        || format!("known keys: {}", table.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
+        |known| format!("did you mean `{known}`?"),
+    );
+    findings.error("unknown-key", at, message, Some(help));
+    meant
 }

@@ -68,6 +68,22 @@ fn a_batch_is_full_by_count_or_by_bytes() {
 }
 
 #[test]
+fn the_run_of_a_batch_has_the_keys_of_its_first_event() {
+    let text = "name: w\non: { event: a }\nbatch: { size: 9, within: 1s, key: \"${{ event.body.a }}\" }\n\
+                throttle: { limit: 1, per: 1s, key: \"${{ event.body.a }}\" }\n\
+                concurrency: { group: \"${{ event.items[1].body.a }}/${{ event.name }}\" }\nsteps: [{ run: echo }]\n";
+    let workflow = crate::check("w.yaml", text, crate::Format::Yaml).workflow.unwrap();
+    let single = |a: &str| serde_json::json!({ "name": "row", "body": { "a": a }, "items": null });
+    let first = single("x");
+    let context = Context { event: &first, ..Context::default() };
+    assert_eq!(workflow.pace.gather_key(&context).unwrap().as_deref(), Some("x"));
+    let items = [single("x"), single("y")];
+    let batch = serde_json::json!({ "name": "row", "body": { "items": items }, "items": items });
+    let keys = workflow.pace.keys(&Context { event: &batch, ..Context::default() }).unwrap();
+    assert_eq!((keys.throttle.as_deref(), keys.group.as_deref()), (Some("x"), Some("y/row")));
+}
+
+#[test]
 fn a_key_is_cut_at_a_character() {
     assert_eq!(shortened("é".repeat(600)).len(), MAX_KEY_BYTES);
     assert_eq!(shortened("x".to_owned()), "x");

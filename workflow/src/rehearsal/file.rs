@@ -25,6 +25,7 @@ pub struct TestFile {
     pub workflow: Option<String>,
     pub(super) tenant: String,
     pub(super) secrets: Map<String, Value>,
+    pub(super) vars: Map<String, Value>,
     pub(super) tests: Vec<Test>,
 }
 
@@ -38,6 +39,7 @@ pub(super) struct Test {
     pub(super) now: i64,
     pub(super) previous: Option<RunState>,
     pub(super) secrets: Map<String, Value>,
+    pub(super) vars: Map<String, Value>,
     /// By step, attempt by attempt; the last one stands for all that follow.
     pub(super) mocks: Vec<(String, Vec<Mock>)>,
     pub(super) expect: Expect,
@@ -89,6 +91,7 @@ fn build(root: &Node, findings: &mut Findings<'_>) -> TestFile {
         workflow: text(root, "workflow"),
         tenant: text(root, "tenant").unwrap_or_else(|| "acme".to_owned()),
         secrets: object(root.get("secrets")),
+        vars: object(root.get("vars")),
         tests: tests.iter().map(|node| test(node, findings)).collect(),
     }
 }
@@ -106,6 +109,7 @@ fn test(node: &Node, findings: &mut Findings<'_>) -> Test {
         now,
         previous: text(node, "previous").and_then(|word| word.parse().ok()),
         secrets: object(node.get("secrets")),
+        vars: object(node.get("vars")),
         mocks: mocks
             .iter()
             .map(|(key, value)| (key.text.to_string(), value.one_or_many().iter().map(Mock::of).collect()))

@@ -92,14 +92,22 @@ pub(super) fn tell(workflow: &Workflow, file: &TestFile, test: &Test, filters: &
             Ok(started) => started,
             Err(refused) => return Told { refused: Some(refused), ..Told::default() },
         };
+    let vars =
+        file.vars.iter().chain(&test.vars).map(|(name, value)| (name.clone(), value.clone())).collect();
     let mut told = Told::default();
     match dedupe {
         Some(Ok(key)) => told.dedupe = Some(key),
         Some(Err(error)) => told.trouble.push(format!("the dedupe key has no value: {error}")),
         None => {}
     }
-    let context =
-        Context { event: &event, inputs: &inputs, tenant: &tenant, workflow: &about, ..Context::default() };
+    let context = Context {
+        event: &event,
+        inputs: &inputs,
+        vars: &vars,
+        tenant: &tenant,
+        workflow: &about,
+        ..Context::default()
+    };
     match is_meant(workflow, filtered, &conditions, &context) {
         Ok(true) => {}
         Ok(false) => return told,
@@ -117,6 +125,7 @@ pub(super) fn tell(workflow: &Workflow, file: &TestFile, test: &Test, filters: &
         filters,
         event,
         inputs,
+        vars,
         tenant,
         about,
         secrets: secrets.collect(),
@@ -140,6 +149,7 @@ struct Play<'a> {
     filters: &'a mut dyn Filters,
     event: Value,
     inputs: Value,
+    vars: Value,
     tenant: Value,
     about: Value,
     secrets: BTreeMap<String, String>,
@@ -463,6 +473,7 @@ impl Play<'_> {
             event: &self.event,
             inputs: &self.inputs,
             steps,
+            vars: &self.vars,
             tenant: &self.tenant,
             workflow: &self.about,
             run,

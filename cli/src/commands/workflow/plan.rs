@@ -108,6 +108,6 @@ async fn planned(
     let (action, diff) = deployed.compare(session, &workflow.name, text).await?;
     planned.action = Some(action);
     planned.diff = (action == Action::Change).then_some(diff);
-    planned.missing = deployed.missing(&planned.secrets, &planned.channels);
+    planned.missing = deployed.missing(&planned.secrets, &planned.vars, &planned.channels);
     Ok(planned)
 }

@@ -9,8 +9,11 @@ use tenantry_protocol::merkle::record::to_hex;
 
 /// Why a body is not what its content type says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the body is not valid JSON: {0}")]
-pub struct BadBody(String);
+#[error("the content type is {content_type}, but the body is not valid JSON: {error}")]
+pub struct BadBody {
+    content_type: String,
+    error: String,
+}
 
 /// What a content type announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +74,10 @@ pub(super) fn value(content_type: Option<&str>, body: &[u8]) -> Result<Value, Ba
     let essence = essence(content_type);
     let announced = media(&essence);
     match announced {
-        Media::Json => return serde_json::from_slice(body).map_err(|error| BadBody(error.to_string())),
+        Media::Json => {
+            return serde_json::from_slice(body)
+                .map_err(|error| BadBody { content_type: essence, error: error.to_string() });
+        }
         Media::Form => return Ok(form(body)),
         Media::Text | Media::Binary | Media::Unknown => {}
     }

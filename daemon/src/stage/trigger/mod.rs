@@ -214,7 +214,7 @@ fn decide(
         {
             return Ok(None);
         }
-        if let Some(key) = live.workflow.pace.keys(&values)?.gather {
+        if let Some(key) = live.workflow.pace.gather_key(&values)? {
             let (event, bytes) = (payload.event.id, payload.event.body.len() as u64);
             return Ok(Some(Effect::Gather(Box::new(Gather { live: Arc::clone(live), event, bytes, key }))));
         }

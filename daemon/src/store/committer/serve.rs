@@ -1,7 +1,5 @@
 //! The life of a store thread: take a file, serve it once, take the next.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use tenantry_protocol::error::ErrorCode;
 
 use super::Lane;
@@ -15,13 +13,15 @@ use crate::store::control::tenants;
 use crate::store::directory::Shared;
 use crate::store::transaction::Hook;
 use crate::store::{check, connection, fault, locked};
+use crate::supervise::catch;
 
 /// Serves files until the store stops.
 pub(in crate::store) fn run(shared: &Shared) {
     while let Some(file) = shared.schedule.next() {
         let mut seat = locked(&file.seat);
-        let pause = catch_unwind(AssertUnwindSafe(|| serve(shared, &file, &mut seat))).unwrap_or_else(|_| {
-            tracing::error!(file = %file.path.display(), "the committer panicked; the file is reopened");
+        let pause = catch(|| serve(shared, &file, &mut seat)).unwrap_or_else(|panicked| {
+            let file_name = file.path.display();
+            tracing::error!(file = %file_name, %panicked, "the committer panicked; the file is reopened");
             close(shared, &file, &mut seat);
             None
         });
@@ -149,8 +149,8 @@ fn reopen(shared: &Shared, file: &FileRef) -> Result<Writer> {
 
 fn acknowledge(works: Vec<Box<dyn Work>>, hooks: Vec<Hook>) {
     for hook in hooks {
-        if catch_unwind(AssertUnwindSafe(hook)).is_err() {
-            tracing::error!("a commit hook panicked; the commit stands");
+        if let Err(panicked) = catch(hook) {
+            tracing::error!(%panicked, "a commit hook panicked; the commit stands");
         }
     }
     for work in works {

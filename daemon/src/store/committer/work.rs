@@ -1,12 +1,11 @@
 //! A closure on its way through the committer, and the answer that somebody waits for.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use tenantry_protocol::error::ErrorCode;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 use crate::store::WriteTx;
+use crate::supervise::catch;
 
 /// One closure, whatever it returns.
 pub(super) trait Work: Send {
@@ -89,12 +88,8 @@ impl<T: Send, C: Call<T> + Send> Work for Pending<T, C> {
     }
 
     fn run(&mut self, tx: &WriteTx<'_>) -> Option<ErrorCode> {
-        let closure = AssertUnwindSafe(|| self.closure.call(tx));
-        let result = catch_unwind(closure).unwrap_or_else(|panic| {
-            let message = panic.downcast_ref::<&str>().copied();
-            let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            Err(Error::internal(format!("a write closure panicked: {}", message.unwrap_or("no message"))))
-        });
+        let result = catch(|| self.closure.call(tx))
+            .unwrap_or_else(|panicked| Err(Error::internal(format!("a write closure {panicked}"))));
         let failure = result.as_ref().err().map(Error::code);
         self.result = Some(result);
         failure

@@ -85,6 +85,8 @@ pub struct QueuedJob {
     pub created_at: i64,
     /// Why the last attempt failed.
     pub error: Option<String>,
+    /// Since when it is worked on and how long the lease holds, Unix milliseconds; of leased jobs.
+    pub lease: Option<(i64, i64)>,
 }
 
 /// How many jobs a queue holds.
@@ -110,6 +112,9 @@ fn queued(row: &Row<'_>) -> rusqlite::Result<QueuedJob> {
         payload: row.get(7)?,
         created_at: row.get(8)?,
         error: row.get(9)?,
+        lease: key_or_none::<LeaseToken>(row, 10)?
+            .zip(row.get(11)?)
+            .map(|(token, until)| (token.unix_ms(), until)),
     })
 }
 
@@ -327,7 +332,7 @@ pub fn payloads(tx: &ReadTx, stage: StageName, before: i64, limit: u32) -> Resul
 }
 
 const LIST_READY: &str = "
-select seq, id, stage, state, available_at, attempt, run_id, payload, created_at, error
+select seq, id, stage, state, available_at, attempt, run_id, payload, created_at, error, lease_token, lease_until
 from job
 where stage = ?1
   and state = 'ready'
@@ -346,8 +351,20 @@ pub fn list_ready(
     Ok(tx.all(LIST_READY, params![stage.as_str(), at, seq, page(limit)], queued)?)
 }
 
+const LIST_LEASED: &str = "
+select seq, id, stage, state, available_at, attempt, run_id, payload, created_at, error, lease_token, lease_until
+from job
+where stage = ?1 and state = 'leased' and seq > ?2
+order by seq
+limit ?3";
+
+/// What is worked on in a stage, the oldest jobs first, after the cursor. Reads the whole table: for people.
+pub fn list_leased(tx: &ReadTx, stage: StageName, after: i64, limit: u32) -> Result<Vec<QueuedJob>> {
+    Ok(tx.all(LIST_LEASED, params![stage.as_str(), after, page(limit)], queued)?)
+}
+
 const LIST_DEAD: &str = "
-select seq, id, stage, state, available_at, attempt, run_id, payload, created_at, error
+select seq, id, stage, state, available_at, attempt, run_id, payload, created_at, error, lease_token, lease_until
 from job
 where state = 'dead' and id > ?1
 order by id
@@ -360,7 +377,7 @@ pub fn list_dead(tx: &ReadTx, cursor: Option<JobId>, limit: u32) -> Result<Vec<Q
 }
 
 const GET_DEAD: &str = "
-select seq, id, stage, state, available_at, attempt, run_id, payload, created_at, error
+select seq, id, stage, state, available_at, attempt, run_id, payload, created_at, error, lease_token, lease_until
 from job
 where state = 'dead' and id = ?1";
 

@@ -1,4 +1,4 @@
-//! What a tenant has: its workflows, and the names of its secrets and channels.
+//! What a tenant has: its workflows, and the names of its secrets, variables and channels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +7,7 @@ use tenantry_protocol::channel::ChannelView;
 use tenantry_protocol::page::PageQuery;
 use tenantry_protocol::path::Operation;
 use tenantry_protocol::principal::SecretView;
+use tenantry_protocol::variable::VariableView;
 use tenantry_protocol::workflow::WorkflowView;
 
 use super::report::Action;
@@ -24,6 +25,7 @@ pub(super) struct Deployed {
     pub(super) workflows: BTreeMap<String, u32>,
     /// `None` where the principal may not know.
     secrets: Option<BTreeSet<String>>,
+    vars: Option<BTreeSet<String>>,
     channels: Option<BTreeSet<String>>,
 }
 
@@ -32,9 +34,11 @@ impl Deployed {
         let workflows: Vec<WorkflowView> = all(session, Operation::WorkflowList, &tenant).await?;
         let workflows = workflows.into_iter().map(|view| (view.name, view.revision)).collect();
         let secrets = allowed(all::<SecretView>(session, Operation::SecretList, &tenant).await)?;
+        let vars = allowed(all::<VariableView>(session, Operation::VarList, &tenant).await)?;
         let channels = allowed(all::<ChannelView>(session, Operation::ChannelList, &tenant).await)?;
         Ok(Self {
             secrets: secrets.map(|views| views.into_iter().map(|view| view.name).collect()),
+            vars: vars.map(|views| views.into_iter().map(|view| view.name).collect()),
             channels: channels.map(|views| views.into_iter().map(|view| view.name).collect()),
             tenant,
             workflows,
@@ -57,12 +61,13 @@ impl Deployed {
     }
 
     /// What of these is not there yet, in words.
-    pub(super) fn missing(&self, secrets: &[String], channels: &[String]) -> Vec<String> {
+    pub(super) fn missing(&self, secrets: &[String], vars: &[String], channels: &[String]) -> Vec<String> {
         let absent = |what: &str, wanted: &[String], there: Option<&BTreeSet<String>>| {
             let absent = wanted.iter().filter(|name| there.is_some_and(|there| !there.contains(*name)));
             absent.map(|name| format!("{what} {name}")).collect::<Vec<_>>()
         };
         let mut missing = absent("secret", secrets, self.secrets.as_ref());
+        missing.extend(absent("variable", vars, self.vars.as_ref()));
         missing.extend(absent("channel", channels, self.channels.as_ref()));
         missing
     }

@@ -65,6 +65,7 @@ pub(super) struct Planned {
     next: Vec<Fire>,
     steps: usize,
     pub(super) secrets: Vec<String>,
+    pub(super) vars: Vec<String>,
     pub(super) channels: Vec<String>,
     /// What of it the tenant has not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -87,6 +88,7 @@ impl Planned {
             next: next(workflow, now),
             steps: workflow.steps.len(),
             secrets: workflow.secrets().into_iter().map(str::to_owned).collect(),
+            vars: workflow.vars.clone(),
             channels: channels(workflow),
             missing: Vec::new(),
             diff: None,
@@ -115,7 +117,8 @@ impl Planned {
         for fire in &self.next {
             field(out, "next", &format!("{} {}", fire.local, fire.timezone), colour);
         }
-        for (label, names) in [("secrets", &self.secrets), ("channels", &self.channels)] {
+        for (label, names) in [("secrets", &self.secrets), ("vars", &self.vars), ("channels", &self.channels)]
+        {
             if !names.is_empty() {
                 field(out, label, &names.join(" "), colour);
             }
