@@ -4,6 +4,7 @@
 //! retry, this takes the longest delay.
 
 mod items;
+mod told;
 mod value;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,12 +12,13 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Value, json};
 use tenantry_protocol::state::{RunState, StepState};
 
+pub(super) use self::told::{Row, Told};
 use super::Filters;
 use super::event::Started;
 use super::file::{Test, TestFile};
 use super::mock::Answer;
 use crate::context::Context;
-use crate::definition::{Call, EmitCall, Message, Step, WaitCall, Workflow};
+use crate::definition::{Call, Step, WaitCall, Workflow};
 use crate::expression::{Expression, ExpressionError};
 use crate::plan::{self, Plan};
 use crate::retry::{self, FailureClass};
@@ -24,41 +26,6 @@ use crate::transition::{self, RunEvent, StepEvent};
 
 /// Attempts that one run may take here: a test that needs more has lost its way.
 const MAX_ATTEMPTS: usize = 100_000;
-
-/// What came of a test.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    /// Why no trigger fits the event.
-    pub(super) refused: Option<String>,
-    pub(super) started: bool,
-    pub(super) state: Option<RunState>,
-    pub(super) error: Option<String>,
-    pub(super) took_ms: u64,
-    pub(super) dedupe: Option<String>,
-    pub(super) steps: Vec<Row>,
-    pub(super) emits: Vec<EmitCall>,
-    pub(super) notifications: Vec<(String, Message)>,
-    /// What makes the test worthless, such as a mock that is missing.
-    pub(super) trouble: Vec<String>,
-}
-
-/// A step of the run.
-#[derive(Clone, Debug)]
-pub(super) struct Row {
-    pub(super) id: String,
-    pub(super) state: StepState,
-    pub(super) attempts: u32,
-    pub(super) error: Option<String>,
-    /// What it leaves behind.
-    left: Value,
-    /// `steps.<id>` once it has ended.
-    pub(super) value: Value,
-    /// Its last call.
-    pub(super) call: Option<Call>,
-    begun: Option<i64>,
-    /// The items of its `foreach`.
-    items: Vec<Value>,
-}
 
 /// What happens at a moment.
 enum Due {
@@ -489,21 +456,5 @@ impl Play<'_> {
 
     fn run_value(&self) -> Value {
         value::run(self.begun)
-    }
-}
-
-impl Row {
-    fn of(step: &Step) -> Self {
-        Self {
-            id: step.id.clone(),
-            state: StepState::Pending,
-            attempts: 0,
-            error: None,
-            left: Value::Null,
-            value: Value::Null,
-            call: None,
-            begun: None,
-            items: Vec::new(),
-        }
     }
 }
