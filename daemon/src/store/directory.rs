@@ -19,7 +19,7 @@ use crate::config;
 use crate::error::{Error, Result};
 
 /// A file that was not used for this fraction of `store.idle-close` makes room for others.
-const AT_REST: u32 = 20;
+const AT_REST: u32 = 80;
 
 /// What the store's threads share.
 pub(super) struct Shared {

@@ -185,7 +185,7 @@ async fn files_at_rest_make_room_for_others() {
     let idle_close = std::time::Duration::from_mins(1);
     let house = House::with(|limits| (limits.idle_tenants, limits.idle_close) = (2, idle_close / 15)).await;
     let (clock, mut tenants) = (Clock::system(), Vec::new());
-    let (start, rest) = (clock.instant(), idle_close / 15 / 20);
+    let (start, rest) = (clock.instant(), idle_close / 15 / 80);
     for number in 0..8 {
         if number == 4 {
             while clock.elapsed(start) < rest * 2 {
@@ -195,7 +195,7 @@ async fn files_at_rest_make_room_for_others() {
         tenants.push(house.store.create_tenant(TenantId::new(number)).await.expect("a tenant"));
     }
     while house.store.open_count() > 4 {
-        assert!(clock.elapsed(start) < idle_close / 20, "{} are open", house.store.open_count());
+        assert!(clock.elapsed(start) < idle_close / 80, "{} are open", house.store.open_count());
         tokio::task::yield_now().await;
     }
     for tenant in &tenants {
