@@ -9,8 +9,8 @@ mod drain;
 mod ready;
 mod recover;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::state::StageName;
@@ -150,6 +150,7 @@ async fn open_service(
         secrets: Secrets::new(store.clone(), host_key),
         handover: Handover::new(&config.stages),
         feed: Feed::default(),
+        prompt: OnceLock::new(),
         running: Running::default(),
         waiting: Waiting::default(),
         schedules: Schedules::default(),
@@ -184,7 +185,9 @@ fn start_runner(folders: &Folders, clock: &Clock, parts: &Parts) -> Result<Runne
 
 fn start_stages(service: &Arc<Service>, egress: &Arc<Egress>, runner: &RunnerLink, supervisor: &Supervisor) {
     let config = &service.config;
-    driver::start(trigger::Trigger::new(service.catalog.clone()), service, supervisor);
+    let trigger = trigger::Trigger::new(service.catalog.clone());
+    driver::start(trigger.clone(), service, supervisor);
+    service.prompt.get_or_init(|| Arc::new(trigger));
     let action = action::Action {
         egress: Arc::clone(egress),
         runner: runner.clone(),

@@ -21,6 +21,7 @@ use super::directory::{Tenant, count};
 use super::event::Event;
 use super::ledger::{Enqueue, Ledger};
 use super::material::{EventMaterial, Material};
+use super::prompt::Starts;
 use super::trigger_job::TriggerJob;
 use super::{Authorized, Service, cursor};
 use crate::context::Context;
@@ -75,7 +76,7 @@ impl DedupeKey {
 }
 
 /// An event at the door.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Arriving {
     /// The event and its value.
     pub material: EventMaterial,
@@ -93,8 +94,29 @@ impl Service {
         arriving: Arriving,
     ) -> Result<Accepted> {
         self.admit(tenant)?;
+        let blob = self.store_body(tenant.id, &arriving.material.event).await?;
+        let starts = self.prompt(tenant, &arriving.material).await;
+        let is_prompt = starts.is_some();
+        match self.insert(context, tenant, arriving.clone(), blob, starts).await {
+            // A mistake of ours in what it starts must not cost the event.
+            Err(error) if is_prompt && error.code() == ErrorCode::Internal => {
+                tracing::error!(tenant = %tenant.id, operator = error.operator_line(), "prompt start failed");
+                self.insert(context, tenant, arriving, blob, None).await
+            }
+            accepted => accepted,
+        }
+    }
+
+    /// Writes the event with what it starts, or with a job of the trigger queue.
+    async fn insert(
+        self: &Arc<Self>,
+        context: &Context,
+        tenant: &Arc<Tenant>,
+        arriving: Arriving,
+        blob: Option<[u8; 32]>,
+        starts: Option<Starts>,
+    ) -> Result<Accepted> {
         let Arriving { material, dedupe } = arriving;
-        let blob = self.store_body(tenant.id, &material.event).await?;
         let file = self.store.tenant(tenant.id)?;
         let (service, entry, context) = (Arc::clone(self), Arc::clone(tenant), context.clone());
         let accepted = file.write_again(StageName::Trigger, move |tx| {
@@ -109,7 +131,15 @@ impl Service {
                 }
             }
             let actor = context.actor();
-            insert_event_by(&mut ledger, &material, blob, &actor)?;
+            match &starts {
+                Some(starts) => {
+                    insert_accepted(&mut ledger, &material, blob, &actor)?;
+                    if !starts(&mut ledger)? {
+                        ledger.decided(event);
+                    }
+                }
+                None => insert_event_by(&mut ledger, &material, blob, &actor)?,
+            }
             let detail = json!({ "kind": material.event.kind, "source": material.event.source });
             ledger.audit_by(&context, "event.accept", &event.to_string(), &detail)?;
             ledger.seal();
@@ -253,15 +283,25 @@ pub fn insert_event_by(
     blob: Option<[u8; 32]>,
     actor: &str,
 ) -> Result<()> {
-    insert_row(ledger, material, blob, actor)?;
-    let event = &material.event;
+    insert_accepted(ledger, material, blob, actor)?;
     ledger.enqueue(Enqueue {
         stage: StageName::Trigger,
         run: None,
-        payload: &TriggerJob::event(event.id),
+        payload: &TriggerJob::event(material.event.id),
         material: Some(Material::Event(material.clone())),
         limit_ms: 0,
     })?;
+    Ok(())
+}
+
+fn insert_accepted(
+    ledger: &mut Ledger<'_>,
+    material: &EventMaterial,
+    blob: Option<[u8; 32]>,
+    actor: &str,
+) -> Result<()> {
+    insert_row(ledger, material, blob, actor)?;
+    let event = &material.event;
     ledger.count(|tally| &tally.events_accepted);
     ledger.change(|| Change::Event { event: event.id, source: event.source.clone() });
     Ok(())

@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod material;
 pub mod notifications;
 pub mod outputs;
+pub mod prompt;
 pub mod queues;
 pub mod recovery;
 pub mod refusals;
@@ -44,8 +45,8 @@ pub mod variables;
 pub mod waiting;
 pub mod workflows;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tenantry_protocol::state::StageName;
@@ -58,6 +59,7 @@ use self::feed::Feed;
 use self::files::Files;
 use self::handover::Handover;
 use self::ledger::Ledger;
+use self::prompt::Prompt;
 use self::running::Running;
 use self::schedules::Schedules;
 use self::secrets::Secrets;
@@ -90,6 +92,8 @@ pub struct Service {
     pub handover: Handover,
     /// What changes, for whoever follows.
     pub feed: Feed,
+    /// The trigger stage, once it stands.
+    pub prompt: OnceLock<Arc<dyn Prompt>>,
     /// Runs with handlers at work.
     pub running: Running,
     /// Senders that wait for results.

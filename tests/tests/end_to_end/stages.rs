@@ -9,8 +9,9 @@ use tenantry_protocol::channel::{NotificationState, NotificationView};
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::page::Page;
 use tenantry_protocol::path::Operation;
-use tenantry_protocol::run::{Accepted, EventEmit, LogLine, RunStart, RunView};
-use tenantry_protocol::state::{RunState, StepState};
+use tenantry_protocol::queue::JobView;
+use tenantry_protocol::run::{Accepted, EventEmit, EventView, LogLine, RunStart, RunView};
+use tenantry_protocol::state::{RunState, StageName, StepState};
 use tenantry_tests::daemon::{TestDaemon, soon};
 use tenantry_tests::receiver::{Receiver, Reply};
 use tenantry_tests::tenant::TestTenant;
@@ -21,6 +22,38 @@ async fn acme() -> (TestDaemon, TestTenant, Receiver) {
     let daemon = TestDaemon::start().await.unwrap();
     let tenant = TestTenant::start(&daemon, "acme").await.unwrap();
     (daemon, tenant, Receiver::start().await.unwrap())
+}
+
+#[tokio::test]
+async fn an_event_with_nothing_ahead_of_it_has_started_its_run_when_it_is_acknowledged() {
+    let (daemon, acme, _) = acme().await;
+    let hook = |delivery: &'static str, body: &'static [u8]| {
+        let (acme, daemon) = (&acme, &daemon);
+        async move {
+            let answer = acme.hook(daemon, "now", delivery, body).await.unwrap();
+            assert_eq!(answer.status, 202, "{answer:?}");
+            answer.json()["event"].as_str().unwrap().to_owned()
+        }
+    };
+    let steps = "  - { id: a, jq: \"1\" }\n";
+    let condition = "if: \"${{ event.body.amount / event.body.parts > 1 }}\"\n";
+    acme.apply(&format!("{}{condition}", workflow("now", steps, ""))).await.unwrap();
+    let event = hook("1", br#"{"amount": 4, "parts": 2}"#).await;
+    let view: EventView = daemon.client().get(Operation::EventGet, &["acme", &event], &()).await.unwrap();
+    assert_eq!(view.runs.len(), 1, "nobody waited for it: {view:?}");
+    acme.ended(&view.runs[0].to_string()).await;
+
+    // What cannot be decided at the door is accepted all the same, and a person sees it.
+    let event = hook("2", br#"{"amount": 4, "parts": 0}"#).await;
+    let dead = soon("it is a dead letter", || async {
+        let dead: Page<JobView> = daemon.client().get(Operation::DeadList, &["acme"], &()).await.ok()?;
+        dead.items.into_iter().next()
+    })
+    .await;
+    assert_eq!(dead.stage, StageName::Trigger);
+    let dead: JobView =
+        daemon.client().get(Operation::DeadGet, &["acme", &dead.id.to_string()], &()).await.unwrap();
+    assert!(dead.payload.is_some_and(|payload| payload.to_string().contains(&event)));
 }
 
 #[tokio::test]

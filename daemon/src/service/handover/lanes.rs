@@ -44,6 +44,13 @@ struct Lane<J> {
     refilling: bool,
 }
 
+impl<J> Lane<J> {
+    /// Jobs in memory that no handler has, those included whose commit is under way.
+    fn waiting(&self) -> usize {
+        self.jobs.len() + self.reserved
+    }
+}
+
 /// The lanes of one stage.
 pub(super) struct Lanes<K, J> {
     limits: LaneLimits,
@@ -84,12 +91,23 @@ impl<K: Copy + Eq + Ord + Hash, J> Lanes<K, J> {
         self.lane(tenant).weight = weight.max(1);
     }
 
+    /// Whether no job of the tenant waits, in memory or, as far as is known, on disk.
+    pub(super) fn is_empty(&self, tenant: K) -> bool {
+        self.by_tenant.get(&tenant).is_none_or(|lane| lane.waiting() == 0 && !lane.behind)
+    }
+
+    /// Whether a job of the tenant would be begun at once, were it not for the other tenants.
+    pub(super) fn has_room(&self, tenant: K) -> bool {
+        let room = |lane: &Lane<J>| !lane.behind && lane.waiting() + lane.in_flight < self.limits.ceiling;
+        self.by_tenant.get(&tenant).is_none_or(room)
+    }
+
     /// Reserves memory for one job. Without it the job stays on disk and the lane is behind.
     pub(super) fn reserve(&mut self, tenant: K, bytes: usize) -> bool {
         let share = self.limits.share();
         let full = self.jobs >= self.limits.jobs || self.bytes.saturating_add(bytes) > self.limits.bytes;
         let lane = self.lane(tenant);
-        if full || lane.behind || lane.jobs.len() + lane.reserved >= share {
+        if full || lane.behind || lane.waiting() >= share {
             lane.behind = true;
             return false;
         }
@@ -124,7 +142,7 @@ impl<K: Copy + Eq + Ord + Hash, J> Lanes<K, J> {
         let room = if self.bytes >= self.limits.bytes { 0 } else { room };
         let share = self.limits.share();
         let lane = self.lane(tenant);
-        let count = share.saturating_sub(lane.jobs.len() + lane.reserved).min(room);
+        let count = share.saturating_sub(lane.waiting()).min(room);
         lane.reserved += count;
         lane.refilling = true;
         self.jobs += count;
@@ -176,8 +194,7 @@ impl<K: Copy + Eq + Ord + Hash, J> Lanes<K, J> {
             return Vec::new();
         }
         let below = self.limits.refill_below();
-        let wants =
-            |lane: &Lane<J>| lane.behind && !lane.refilling && lane.jobs.len() + lane.reserved <= below;
+        let wants = |lane: &Lane<J>| lane.behind && !lane.refilling && lane.waiting() <= below;
         self.by_tenant.iter().filter(|(_, lane)| wants(lane)).map(|(tenant, _)| *tenant).collect()
     }
 
@@ -202,7 +219,7 @@ impl<K: Copy + Eq + Ord + Hash, J> Lanes<K, J> {
             }
             lane.credit -= 1;
             lane.in_flight += 1;
-            let wants_refill = lane.behind && !lane.refilling && lane.jobs.len() + lane.reserved <= below;
+            let wants_refill = lane.behind && !lane.refilling && lane.waiting() <= below;
             if lane.jobs.is_empty() {
                 lane.credit = 0;
                 lane.in_ring = false;
@@ -229,7 +246,7 @@ impl<K: Copy + Eq + Ord + Hash, J> Lanes<K, J> {
     /// Forgets a tenant that is no longer served; its jobs in memory are dropped, their leases lapse.
     pub(super) fn forget(&mut self, tenant: K) {
         if let Some(lane) = self.by_tenant.remove(&tenant) {
-            self.jobs = self.jobs.saturating_sub(lane.jobs.len() + lane.reserved);
+            self.jobs = self.jobs.saturating_sub(lane.waiting());
             self.bytes = self.bytes.saturating_sub(lane.jobs.iter().map(|(_, bytes)| bytes).sum());
         }
         self.ring.retain(|other| *other != tenant);
@@ -305,6 +322,22 @@ mod tests {
         assert!(lanes.wanting(99).is_empty());
         assert_eq!(lanes.wanting(100), [4]);
         assert_eq!(lanes.next_due(), None);
+    }
+
+    #[test]
+    fn a_tenant_has_room_while_its_handlers_are_not_all_taken() {
+        let mut lanes = lanes();
+        assert!(lanes.is_empty(1) && lanes.has_room(1));
+        assert!(lanes.reserve(1, 1));
+        assert!(!lanes.is_empty(1), "its commit is under way");
+        lanes.push(1, 0, 1);
+        lanes.take();
+        assert!(lanes.is_empty(1) && lanes.has_room(1));
+        fill(&mut lanes, 1, 1..3);
+        assert!(!lanes.has_room(1) && lanes.has_room(2));
+        let mut lanes = self::lanes();
+        lanes.set_behind(1);
+        assert!(!lanes.is_empty(1) && !lanes.has_room(1), "what lies on disk is ahead");
     }
 
     #[test]

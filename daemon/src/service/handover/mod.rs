@@ -145,6 +145,12 @@ impl Handover {
         None
     }
 
+    /// Whether nothing of the tenant waits for the trigger stage, and the action stage has a handler free for it.
+    pub fn is_clear(&self, tenant: TenantId) -> bool {
+        let [trigger, action, ..] = &*self.stages;
+        trigger.lock().is_empty(tenant) && action.lock().has_room(tenant)
+    }
+
     /// Says that a job of this tenant lies on disk and becomes due at this time (unix milliseconds).
     pub fn due_at(&self, stage: StageName, tenant: TenantId, at: i64) {
         let lanes = self.stage(stage);

@@ -165,7 +165,8 @@ fn dead_letter(ledger: &mut Ledger<'_>, claim: &Claim, error: &str) -> Result<()
     ledger.audit(&format!("system:{stage}"), "job.bury", &job.to_string(), "ok", &detail)
 }
 
-fn apply(ledger: &mut Ledger<'_>, effect: &Effect, blob: Option<[u8; 32]>) -> Result<()> {
+/// Writes one effect; `blob` names what of it was too large for a row.
+pub(super) fn apply(ledger: &mut Ledger<'_>, effect: &Effect, blob: Option<[u8; 32]>) -> Result<()> {
     match effect {
         Effect::StartRun(start) => start_run::apply(ledger, start),
         Effect::BeginRun(begin) => begin_run::apply(ledger, begin),

@@ -31,7 +31,7 @@ pub(super) fn start(context: &JobContext, gathered: &GatheredMaterial, catalog: 
         return Outcome::Done(vec![Effect::StartGathered(Box::new(dropped))]);
     };
     let inputs = inputs_of(&event, live);
-    match super::start(context, &event, live, &catalog.vars, inputs) {
+    match super::start(&context.tenant, &event, live, &catalog.vars, inputs) {
         Ok(start) => {
             let start = StartGathered { gathering: gathering.clone(), event: stored, start: Some(start) };
             Outcome::Done(vec![Effect::StartGathered(Box::new(start))])

@@ -7,6 +7,7 @@
 //! Go next to `stage::settle` for how a run begins.
 
 mod gathered;
+mod prompt;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tenantry_workflow::{Context, EventFilter, ExpressionError, plan};
 use super::outcome::{BeginRun, Effect, Gather, Outcome, StartRun, Wake};
 use super::{JobContext, Stage};
 use crate::service::catalog::{Catalog, Live, TenantCatalog};
+use crate::service::directory::Tenant;
 use crate::service::event::Event;
 use crate::service::events::run_of;
 use crate::service::material::{EventMaterial, GatheredMaterial, Material, RunMaterial};
@@ -28,7 +30,8 @@ use crate::store::tenant::waiters::{Awaited, Waiter};
 /// How long the decision may take; it is pure, so this is a backstop.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// The stage with what it may touch.
+/// The stage with what it may touch. Cheap to clone.
+#[derive(Clone)]
 pub struct Trigger {
     catalog: Catalog,
 }
@@ -75,7 +78,7 @@ impl Stage for Trigger {
             Err(error) => return reject(error.to_string(), Vec::new()),
         };
         match payload {
-            TriggerPayload::Event(event, waiters) => take(context, &event, waiters, &catalog),
+            TriggerPayload::Event(event, waiters) => take(&context.tenant, &event, waiters, &catalog),
             TriggerPayload::Turn(Turn::Cancel, _, run) => Outcome::Done(vec![Effect::Stop(run)]),
             TriggerPayload::Turn(Turn::Begin, slot, run) => match begin(context, run, slot) {
                 Ok(effect) => Outcome::Done(vec![effect]),
@@ -103,15 +106,10 @@ fn reject(error: String, effects: Vec<Effect>) -> Outcome {
     Outcome::Reject { error, effects }
 }
 
-fn take(
-    context: &JobContext,
-    payload: &EventMaterial,
-    waiters: Vec<Waiter>,
-    catalog: &TenantCatalog,
-) -> Outcome {
+fn take(tenant: &Tenant, payload: &EventMaterial, waiters: Vec<Waiter>, catalog: &TenantCatalog) -> Outcome {
     let (mut effects, mut failed) = (woken(payload, waiters), None);
     for live in matching(catalog, &payload.event) {
-        match decide(context, payload, live, &catalog.vars) {
+        match decide(tenant, payload, live, &catalog.vars) {
             Ok(Some(effect)) => effects.push(effect),
             Ok(None) => {}
             Err(error) => failed = failed.or_else(|| Some(format!("workflow {}: {error}", live.name))),
@@ -190,7 +188,7 @@ fn is_meant(live: &Live, payload: &EventMaterial, values: &Context<'_>) -> Resul
 }
 
 fn decide(
-    context: &JobContext,
+    tenant: &Tenant,
     payload: &EventMaterial,
     live: &Arc<Live>,
     vars: &Value,
@@ -200,7 +198,7 @@ fn decide(
         event: &payload.value,
         inputs: &inputs,
         vars,
-        tenant: &context.tenant.value,
+        tenant: &tenant.value,
         workflow: &live.value,
         ..Context::default()
     };
@@ -219,12 +217,12 @@ fn decide(
             return Ok(Some(Effect::Gather(Box::new(Gather { live: Arc::clone(live), event, bytes, key }))));
         }
     }
-    start(context, payload, live, vars, inputs).map(|start| Some(Effect::StartRun(Box::new(start))))
+    start(tenant, payload, live, vars, inputs).map(|start| Some(Effect::StartRun(Box::new(start))))
 }
 
 /// The run that an event starts.
 fn start(
-    context: &JobContext,
+    tenant: &Tenant,
     payload: &EventMaterial,
     live: &Arc<Live>,
     vars: &Value,
@@ -234,7 +232,7 @@ fn start(
         event: &payload.value,
         inputs: &inputs,
         vars,
-        tenant: &context.tenant.value,
+        tenant: &tenant.value,
         workflow: &live.value,
         ..Context::default()
     };

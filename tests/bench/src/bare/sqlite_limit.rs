@@ -9,7 +9,8 @@
 //! | logging settles | job away, attempt, roll-up, run, audit, notification, job | 7 |
 //! | notification settles | job away, notification, run, audit | 4 |
 //!
-//! and one update of `head` a commit. **Invariant:** when a stage writes more or less, this file says so too.
+//! and one update of `head` a commit. A run whose event need not queue up (`service::prompt`) makes two writes and one
+//! transaction less; under load most of them queue up, so that is what is compared with. **Invariant:** when a stage writes more or less, this file says so too.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
