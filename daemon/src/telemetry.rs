@@ -77,7 +77,7 @@ pub fn answered(error: &Error, request: tenantry_protocol::id::RequestId) {
 }
 
 /// Sends panics through telemetry instead of raw to standard error.
-fn log_panics() {
+pub fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         if supervise::note_place(&place) {
@@ -218,32 +218,6 @@ mod tests {
         let json: serde_json::Value =
             serde_json::from_str(text.lines().nth(1).expect("two lines")).expect("JSON");
         assert_eq!(json["fields"]["name"], HOSTILE, "escaping loses nothing");
-    }
-
-    #[test]
-    fn a_panic_is_told_once_with_its_place_and_what_was_at_work() {
-        let captured = Captured::default();
-        let sink = captured.clone();
-        let text = tracing_subscriber::fmt().with_ansi(false).with_writer(move || sink.clone()).finish();
-        let before = std::panic::take_hook();
-        log_panics();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        tracing::subscriber::with_default(text, || {
-            runtime.block_on(async {
-                let supervisor = supervise::Supervisor::new(crate::clock::Clock::system());
-                let lost = supervisor.spawn_once("kettle", async { panic!("boiled over") }).join().await;
-                assert!(lost.is_err());
-            });
-            // Nobody stands around this one.
-            let alone = std::panic::catch_unwind(|| panic!("nobody is told but the hook"));
-            assert!(alone.is_err());
-        });
-        std::panic::set_hook(before);
-        let told = captured.text();
-        assert_eq!(told.matches("boiled over").count(), 1, "{told}");
-        let line = told.lines().find(|line| line.contains("boiled over")).unwrap_or_default();
-        assert!(line.contains("kettle") && line.contains("telemetry.rs:"), "{told}");
-        assert_eq!(told.matches("nobody is told but the hook").count(), 1, "{told}");
     }
 
     #[test]

@@ -67,8 +67,7 @@ pub fn bind_unix(path: &Path, mode: u32, folder_mode: u32) -> Result<(Listener, 
         return Err(Error::new(ErrorCode::ConfigInvalid, detail).with_hint("set a shorter `paths.socket`"));
     }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let made = DirBuilder::new().recursive(true).mode(folder_mode).create(folder);
-        made.map_err(|error| failed("make the folder", folder, error))?;
+        make_folder(folder, folder_mode).map_err(|error| failed("make the folder", folder, error))?;
     }
     make_room(path)?;
     let listener = StdUnixListener::bind(path).map_err(|error| failed("bind the socket", path, error))?;
@@ -79,6 +78,16 @@ pub fn bind_unix(path: &Path, mode: u32, folder_mode: u32) -> Result<(Listener, 
         .map_err(|error| failed("set the mode of the socket", path, error))?;
     let listener = unix_listener(listener).map_err(|error| failed("listen on the socket", path, error))?;
     Ok((listener, file))
+}
+
+/// Makes the folder where it is missing; one that is there keeps its mode.
+fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(mode).create(folder)?;
+    // The daemon's umask leaves nothing to the group, but the group is who the socket is for.
+    fs::set_permissions(folder, Permissions::from_mode(mode))
 }
 
 /// Removes a socket file that a dead process has left behind.
