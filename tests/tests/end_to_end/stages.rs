@@ -1,7 +1,9 @@
 //! Work goes Trigger → Action → Logging → Notification, and what each step does is seen outside.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenantry_protocol::audit::AuditView;
@@ -24,9 +26,17 @@ async fn acme() -> (TestDaemon, TestTenant, Receiver) {
     (daemon, tenant, Receiver::start().await.unwrap())
 }
 
+/// How many transactions the tenant's file has seen.
+fn commits(folder: &Path) -> i64 {
+    let file = rusqlite::Connection::open(folder.join("tenant.db")).unwrap();
+    file.query_row("select batch from head", [], |row| row.get(0)).unwrap()
+}
+
 #[tokio::test]
 async fn an_event_with_nothing_ahead_of_it_has_started_its_run_when_it_is_acknowledged() {
-    let (daemon, acme, _) = acme().await;
+    let (daemon, acme, receiver) = acme().await;
+    // As long as it answers nothing, the run writes nothing more, and the commits can be counted.
+    receiver.answer_by(|_| Reply { delay: Duration::from_secs(60), ..Reply::status(200) });
     let hook = |delivery: &'static str, body: &'static [u8]| {
         let (acme, daemon) = (&acme, &daemon);
         async move {
@@ -35,13 +45,15 @@ async fn an_event_with_nothing_ahead_of_it_has_started_its_run_when_it_is_acknow
             answer.json()["event"].as_str().unwrap().to_owned()
         }
     };
-    let steps = "  - { id: a, jq: \"1\" }\n";
+    let steps = format!("  - {{ id: a, http: {{ url: \"{}\" }} }}\n", receiver.url("/held"));
     let condition = "if: \"${{ event.body.amount / event.body.parts > 1 }}\"\n";
-    acme.apply(&format!("{}{condition}", workflow("now", steps, ""))).await.unwrap();
+    acme.apply(&format!("{}{condition}", workflow("now", &steps, ""))).await.unwrap();
+    let before = commits(&acme.folder(&daemon));
     let event = hook("1", br#"{"amount": 4, "parts": 2}"#).await;
     let view: EventView = daemon.client().get(Operation::EventGet, &["acme", &event], &()).await.unwrap();
     assert_eq!(view.runs.len(), 1, "nobody waited for it: {view:?}");
-    acme.ended(&view.runs[0].to_string()).await;
+    soon("its step is at work", || async { (receiver.count("/held") == 1).then_some(()) }).await;
+    assert_eq!(commits(&acme.folder(&daemon)), before + 1, "event and run are one commit");
 
     // What cannot be decided at the door is accepted all the same, and a person sees it.
     let event = hook("2", br#"{"amount": 4, "parts": 0}"#).await;
