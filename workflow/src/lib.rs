@@ -46,6 +46,11 @@ pub use format::Format;
 pub use schedule::{Catchup, Fire, Overlap, Schedule, next_fires};
 pub use tidy::tidy;
 
+/// Every key of the language as Markdown, the generated part of `docs/workflow-language.md`.
+pub fn reference() -> String {
+    language::reference::reference()
+}
+
 /// The JSON Schema (2020-12) of the language, the content of `config/workflow.schema.json`.
 pub fn schema() -> serde_json::Value {
     language::schema::schema()

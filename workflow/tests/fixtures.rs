@@ -1,5 +1,5 @@
 //! Every fixture: the invalid ones are refused for the one reason and at the one place they name, the valid
-//! ones, the examples and the snippets of the reference are accepted without a finding.
+//! ones and the examples are accepted without a finding (the snippets of the guides: `guides.rs`).
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be read fails the test")]
 
 use std::fs;
@@ -88,40 +88,6 @@ fn examples_are_accepted() {
     assert!(examples.len() >= 5, "only {} examples", examples.len());
     for (name, text) in examples {
         assert_clean(&name, &text, Format::of_path(&name));
-    }
-}
-
-#[test]
-fn the_references_snippets_are_accepted() {
-    let text = fs::read_to_string(folder("../docs/workflow-language.md")).unwrap();
-    let mut checked = 0;
-    for (index, block) in text.split("```yaml\n").skip(1).enumerate() {
-        let block = block.split("```").next().unwrap_or_default();
-        if block.contains("name:") && block.contains("steps:") {
-            assert_clean(&format!("snippet {}", index + 1), block, Format::Yaml);
-            checked += 1;
-        }
-    }
-    assert!(checked >= 5, "only {checked} snippets");
-}
-
-#[test]
-fn the_snippets_about_triggers_are_accepted() {
-    let pages = files("../docs/triggers");
-    assert!(!pages.is_empty());
-    for (name, text) in pages {
-        let blocks: Vec<_> =
-            text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        assert!(!blocks.is_empty(), "{name} has no snippet");
-        for (index, block) in blocks.into_iter().enumerate() {
-            // A snippet that is only the trigger gets a workflow around it.
-            let text = if block.contains("steps:") {
-                block.to_owned()
-            } else {
-                format!("name: snippet\n{block}steps: [{{ run: echo }}]\n")
-            };
-            assert_clean(&format!("{name} {}", index + 1), &text, Format::Yaml);
-        }
     }
 }
 

@@ -198,8 +198,8 @@ static INPUT: Object = Object {
             "What is accepted; string if left out.",
         ),
         key("description", Shape::Text, "What the input is for."),
-        key("required", Shape::Boolean, "Whether a run without it is refused."),
-        key("default", Shape::Json, "What it is if nothing is given."),
+        key("required", Shape::Boolean, "Whether a run without it is refused; false if left out."),
+        key("default", Shape::Json, "What it is if nothing is given; null if left out."),
         key("options", Shape::List(&Shape::Scalar, MAX_ENTRIES), "The words of a `choice`."),
     ],
     habits: &[("choices", "options"), ("enum", "options"), ("values", "options")],
@@ -210,7 +210,11 @@ static DEFAULTS: Object = Object {
     noun: "`defaults`",
     keys: &[
         key("retry", Shape::Object(&RETRY), "The retry policy of every step that has none."),
-        key("timeout", Shape::Duration, "The time limit of every step that has none."),
+        key(
+            "timeout",
+            Shape::Duration,
+            "The time limit of every step that has none; its action's own if left out.",
+        ),
         key("env", Shape::Map(&Shape::Scalar), "Environment variables of every `run` step."),
     ],
     ..PLAIN
@@ -299,7 +303,11 @@ pub(crate) static STEP: Object = Object {
         key("env", Shape::Map(&Shape::Scalar), "Environment variables of `run`."),
         key("input", Shape::Json, "What the filter of `jq` is applied to; the whole context if left out."),
         key("retry", Shape::Object(&RETRY), "When the step is tried again; never if left out."),
-        key("timeout", Shape::Duration, "How long one attempt may take."),
+        key(
+            "timeout",
+            Shape::Duration,
+            "How long one attempt may take; 30s for `http`, 10m for `run`, 10s for `jq` and `emit` if left out.",
+        ),
         key(
             "on-error",
             Shape::Word(&["fail", "continue"]),
@@ -308,7 +316,7 @@ pub(crate) static STEP: Object = Object {
         key(
             "at-most-once",
             Shape::Boolean,
-            "Never repeat the step after a crash; it is interrupted instead.",
+            "Whether a crash interrupts the step instead of repeating it; false if left out.",
         ),
     ],
     exactly_one: &["http", "run", "jq", "emit", "wait", "approve", "workflow", "parallel", "switch"],
@@ -357,7 +365,7 @@ static HTTP: Object = Object {
         key(
             "method",
             Shape::Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
-            "The method; GET if left out, POST if there is a body.",
+            "The method; GET, or POST if there is a body, if left out.",
         ),
         required(
             "url",

@@ -1,12 +1,13 @@
 //! The language as a table: every key, what it takes, what it is for.
 //!
 //! One table is read three ways: [`structure`] refuses what it does not hold, [`schema`] prints it as JSON
-//! Schema, and a test compares it with the reference. A key that is not in here does not exist; one that is
+//! Schema, [`reference`] as the tables of the documents. A key that is not in here does not exist; one that is
 //! planned is named as such, so nobody believes that it works. Go next to [`keys`].
 
 mod clockwork;
 mod keys;
 mod pace;
+pub(crate) mod reference;
 pub(crate) mod rehearsal;
 pub(crate) mod repair;
 pub(crate) mod schema;
@@ -111,12 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_describes_every_key() {
+    fn the_reference_describes_every_key_in_prose() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/workflow-language.md");
         let text = std::fs::read_to_string(path).unwrap();
         let mut names = Vec::new();
         keys(&Shape::Object(&WORKFLOW), &mut names, &mut Vec::new());
         assert!(names.len() > 60, "only {} keys", names.len());
+        // The tables at the end are made from the keys themselves.
+        let (text, _) = text.split_once("<!-- generated").unwrap();
         let missing: Vec<_> = names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
         assert!(missing.is_empty(), "not in the reference: {missing:?}");
     }

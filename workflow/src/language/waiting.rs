@@ -35,7 +35,7 @@ pub(super) static APPROVE: Object = Object {
             "The least role that may decide; admin if left out.",
         ),
         key("message", Shape::Text, "What is asked."),
-        key("channel", NAME, "The channel that is told."),
+        key("channel", NAME, "The channel that is told; every inbox of the tenant if left out."),
         key("timeout", Shape::Duration, "How long at most; for ever if left out."),
         key(
             "on-timeout",

@@ -27,7 +27,7 @@ pub(super) static WEBHOOK: Object = Object {
         key(
             "respond",
             Shape::Either(&Shape::Word(RESPOND_MODES), &RESPOND),
-            "When and how the sender is answered: `ack` at once (if left out), `result` when the run has ended.",
+            "When and how the sender is answered: `ack` at once, `result` when the run has ended; ack if left out.",
         ),
     ],
     planned: &["filter", "rate-limit"],
@@ -67,7 +67,11 @@ static VERIFY: Object = Object {
             "The secret, as `${{ secrets.NAME }}`; of several one must fit, for rotation.",
         ),
         key("secrets", Shape::List(&Shape::Text, MAX_VERIFY_SECRETS), "The same as `secret` with a list."),
-        key("header", Shape::Text, "The header with the signature or token (`hmac`, `token`)."),
+        key(
+            "header",
+            Shape::Text,
+            "The header with the signature or token (`hmac`, `token`); for `token` authorization if left out.",
+        ),
         key(
             "algorithm",
             Shape::Word(&["sha256", "sha512", "sha1"]),
@@ -115,7 +119,7 @@ static RESPOND: Object = Object {
         key(
             "timeout",
             Shape::Duration,
-            "How long `result` waits; the daemon's own limit holds as well and if left out.",
+            "How long `result` waits, within the daemon's own limit; as long as that if left out.",
         ),
         key("status", Shape::Scalar, "The status, such as 200 or `${{ … }}`."),
         key("body", Shape::Json, "The body: text, or JSON with expressions."),
