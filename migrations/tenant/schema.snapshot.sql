@@ -343,7 +343,7 @@ CREATE TABLE step (
     output      text,
     error       text,
     started_at  integer,
-    ended_at    integer, output_blob blob check (length(output_blob) = 32), item text, items text,
+    ended_at    integer, output_blob blob check (length(output_blob) = 32), item text, items text, took blob check (length(took) = 16),
     primary key (run_id, idx)
 ) strict, without rowid;
 
@@ -395,6 +395,8 @@ CREATE INDEX dedupe_by_expiry on dedupe (expires_at);
 
 CREATE INDEX event_by_blob on event (body_blob) where body_blob is not null;
 
+CREATE INDEX event_emitted on event (source) where kind = 'emitted';
+
 CREATE INDEX gathered_by_event on gathered (event_id);
 
 CREATE UNIQUE INDEX gathering_open on gathering (workflow_id, key) where open = 1;
@@ -428,6 +430,8 @@ CREATE INDEX session_by_expiry on session (expires_at);
 CREATE INDEX session_by_principal on session (principal_id);
 
 CREATE INDEX step_by_blob on step (output_blob) where output_blob is not null;
+
+CREATE INDEX step_took on step (run_id, took) where took is not null;
 
 CREATE INDEX throttle_by_arrival on throttle (arrival_us);
 

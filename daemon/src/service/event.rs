@@ -12,6 +12,7 @@ use tenantry_workflow::INBOX;
 use tenantry_workflow::names::{is_credential_header, is_proof_header};
 
 pub use self::body::{BadBody, is_binary, is_multipart, sha256_hex};
+use crate::store::tenant::events::{self, Body};
 
 /// Header fields that belong to the connection or say nothing; they are kept only where a trigger names them.
 const DROPPED_HEADERS: &[&str] = &[
@@ -92,6 +93,26 @@ impl Event {
             body: Bytes::from(body.to_string()),
             received_at: now,
             depth,
+        }
+    }
+
+    /// An event as its row has it. `blob` is its body, if that lies outside of the row.
+    pub fn recorded(row: events::Event, blob: Option<Bytes>) -> Self {
+        let inline = match row.body {
+            Body::Inline(bytes) => Bytes::from(bytes),
+            Body::None | Body::Blob(_) => Bytes::new(),
+        };
+        Self {
+            id: row.id,
+            kind: row.kind,
+            source: row.source,
+            method: row.method,
+            content_type: row.content_type,
+            headers: row.headers,
+            query: row.query,
+            body: blob.unwrap_or(inline),
+            received_at: row.received_at,
+            depth: row.depth,
         }
     }
 

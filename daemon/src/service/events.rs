@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use tenantry_protocol::error::ErrorCode;
@@ -340,21 +339,21 @@ pub fn insert_row(
 pub async fn load(service: &Service, tenant: TenantId, id: EventId) -> Result<Option<Event>> {
     let file = service.store.tenant(tenant)?;
     let Some(row) = file.read(move |tx| events::get(tx, id)).await? else { return Ok(None) };
+    match row.body {
+        Body::Blob(hash) => {
+            let body = service.store.get_blob(tenant, hash).await?;
+            Ok(Some(Event::recorded(row, Some(body))))
+        }
+        Body::None | Body::Inline(_) => Ok(Some(Event::recorded(row, None))),
+    }
+}
+
+/// Reads an event with its body, inside of a transaction.
+pub(crate) fn load_now(ledger: &Ledger<'_>, id: EventId) -> Result<Option<Event>> {
+    let Some(row) = events::get(ledger.tx, id)? else { return Ok(None) };
     let body = match row.body {
-        Body::None => Bytes::new(),
-        Body::Inline(bytes) => Bytes::from(bytes),
-        Body::Blob(hash) => service.store.get_blob(tenant, hash).await?,
+        Body::Blob(hash) => Some(ledger.blob(&hash)?),
+        Body::None | Body::Inline(_) => None,
     };
-    Ok(Some(Event {
-        id: row.id,
-        kind: row.kind,
-        source: row.source,
-        method: row.method,
-        content_type: row.content_type,
-        headers: row.headers,
-        query: row.query,
-        body,
-        received_at: row.received_at,
-        depth: row.depth,
-    }))
+    Ok(Some(Event::recorded(row, body)))
 }

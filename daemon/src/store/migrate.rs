@@ -40,8 +40,9 @@ macro_rules! steps {
 }
 
 /// The steps of a tenant's file. The number of a step is its place, counted from 1.
-pub(super) const TENANT: &[Step] =
-    steps!("tenant": "0001_init", "0002_runs", "0003_flow", "0004_event_triggers", "0005_schedules");
+pub(super) const TENANT: &[Step] = steps!(
+    "tenant": "0001_init", "0002_runs", "0003_flow", "0004_event_triggers", "0005_schedules", "0006_awaited"
+);
 /// The steps of control.db.
 pub(super) const CONTROL: &[Step] = steps!("control": "0001_init");
 

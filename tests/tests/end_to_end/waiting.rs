@@ -81,6 +81,59 @@ async fn an_event_wakes_only_those_who_mean_it() {
     assert_eq!((run.state, output(&run, "amount")), (RunState::Succeeded, json!(3)), "{run:?}");
 }
 
+const TWO: &str = "steps:
+  - { id: late, wait: { for: 300ms } }
+  - { id: one, wait: { event: \"go.*\", if: event.body.n > 0, timeout: 1h } }
+  - { id: two, wait: { event: go.on, if: event.body.n > 0, timeout: 400ms } }
+";
+
+#[tokio::test]
+async fn an_event_that_comes_before_the_step_waits_is_taken_once() {
+    let (daemon, acme, _receiver) = acme().await;
+    emit(&daemon, "go.on", json!({ "n": 1 })).await;
+    let first = run(&acme, "first", TWO).await;
+    emit(&daemon, "go.on", json!({ "n": 0 })).await;
+    emit(&daemon, "go.on", json!({ "n": 2 })).await;
+    let first = acme.ended(&first.id.to_string()).await;
+    assert_eq!(output(&first, "one")["body"]["n"], json!(2), "not the one from before the run: {first:?}");
+    assert_eq!(step(&first, "two").state, StepState::Failed, "nothing is taken twice: {first:?}");
+    // A run that repeats another one begins its own time.
+    let id = first.id.to_string();
+    let again: RunView =
+        daemon.client().send(Operation::RunReplay, &["acme", &id], &json!({})).await.unwrap();
+    for n in [3, 4] {
+        emit(&daemon, "go.on", json!({ "n": n })).await;
+    }
+    let again = acme.ended(&again.id.to_string()).await;
+    let taken = ["one", "two"].map(|id| output(&again, id)["body"]["n"].clone());
+    assert_eq!((again.state, taken), (RunState::Succeeded, [json!(3), json!(4)]), "{again:?}");
+}
+
+#[tokio::test]
+async fn whenever_an_event_comes_after_its_run_it_wakes_it() {
+    let (daemon, acme, _receiver) = acme().await;
+    let text = "name: job
+on: { manual: { inputs: { n: { type: number, required: true } } } }
+steps:
+  - { id: w, wait: { event: go, if: event.body == inputs.n, timeout: 1h } }
+";
+    acme.apply(text).await.unwrap();
+    // The event arrives at the moment at which the step is put aside: sometimes before, sometimes after.
+    let mut runs = Vec::new();
+    for n in 0..60 {
+        let inputs = json!({ "n": n }).as_object().cloned().unwrap();
+        let start = RunStart { inputs, ..RunStart::default() };
+        let accepted: Accepted =
+            daemon.client().send(Operation::WorkflowRun, &["acme", "job"], &start).await.unwrap();
+        emit(&daemon, "go", json!(n)).await;
+        runs.push(accepted.event.to_string());
+    }
+    for event in runs {
+        let run = acme.run_of_event(&event).await.unwrap();
+        assert_eq!(acme.ended(&run.id.to_string()).await.state, RunState::Succeeded);
+    }
+}
+
 #[tokio::test]
 async fn an_event_that_does_not_come_fails_the_step() {
     let (_daemon, acme, _receiver) = acme().await;

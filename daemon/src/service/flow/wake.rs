@@ -2,15 +2,17 @@
 //!
 //! The step's row says that it waits, its job is put aside, and both change in the transaction that brings what was
 //! waited for. Whoever is late (the step's time is over, its run was cancelled) changes nothing.
+//! **Invariant:** a step takes no event from before its run, and none that a step which had ended before it took.
 
-use tenantry_protocol::id::RunId;
+use serde_json::Value;
+use tenantry_protocol::id::{EventId, RunId};
 use tenantry_protocol::state::StageName;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::service::ledger::Ledger;
 use crate::service::step_job::{Came, StepJob};
-use crate::store::tenant::jobs;
 use crate::store::tenant::waiters::{self, Awaited, Waiter};
+use crate::store::tenant::{awaited, jobs};
 
 /// Notes what a step waits for.
 pub(crate) fn wait(ledger: &mut Ledger<'_>, waiter: &Waiter) -> Result<()> {
@@ -37,11 +39,29 @@ pub(crate) fn wake(ledger: &mut Ledger<'_>, run: RunId, idx: u32, kind: Awaited,
     let Some(payload) = jobs::parked(ledger.tx, waiter.seq, run)? else { return Ok(false) };
     let mut job = StepJob::decode(&payload)?;
     let Some(parked) = job.parked.as_mut().filter(|_| job.step == idx) else { return Ok(false) };
+    let event = match &came {
+        Came::Event(event) => Some(id_of(event)?),
+        Came::Decision { .. } | Came::End { .. } => None,
+    };
+    if let Some(event) = event
+        && !awaited::may_take(ledger.tx, run, idx, event)?
+    {
+        return Ok(false);
+    }
     parked.came = Some(came);
     let woken = jobs::wake(ledger.tx, waiter.seq, run, ledger.now, &job.encode()?)?;
     if woken {
+        if let Some(event) = event {
+            awaited::take(ledger.tx, run, idx, event)?;
+        }
         forget(ledger, run, idx)?;
         ledger.due_at(StageName::Action, ledger.now);
     }
     Ok(woken)
+}
+
+/// Which event this is, as expressions see it.
+fn id_of(event: &Value) -> Result<EventId> {
+    let id = event["id"].as_str().and_then(|id| id.parse().ok());
+    id.ok_or_else(|| Error::internal("an event that has come has no id"))
 }

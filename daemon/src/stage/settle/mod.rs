@@ -9,6 +9,7 @@ mod deliver;
 mod end_attempt;
 mod gather;
 pub mod lines;
+mod look_back;
 mod park;
 mod record;
 mod start_run;
@@ -21,6 +22,7 @@ use tenantry_protocol::feed::Change;
 use tenantry_protocol::id::{EventId, JobId, LeaseToken, RunId, TenantId};
 use tenantry_protocol::state::StageName;
 
+use self::look_back::LookBack;
 use super::outcome::{Effect, Outcome, Wake};
 use crate::error::{Error, Result};
 use crate::service::Service;
@@ -39,6 +41,8 @@ struct Claim {
     id: JobId,
     token: LeaseToken,
     run: Option<RunId>,
+    /// What a step that is put aside finds there already.
+    earlier: Option<LookBack>,
 }
 
 /// Writes an outcome. It may be called again with the same outcome if it fails.
@@ -51,7 +55,8 @@ pub async fn settle(
     let Some(tenant) = service.directory.get(job.tenant) else { return Ok(()) };
     let file = service.store.tenant(job.tenant)?;
     let unstarted = unstarted(service, stage, job, &outcome);
-    let claim = Claim { stage, seq: job.seq, id: job.id, token: job.token, run: job.run };
+    let earlier = look_back::look(service, tenant.id, job, &outcome).await?;
+    let claim = Claim { stage, seq: job.seq, id: job.id, token: job.token, run: job.run, earlier };
     let blobs = large(service, tenant.id, &outcome).await?;
     let service = Arc::clone(service);
     file.write_again(stage, move |tx| {
@@ -137,8 +142,13 @@ fn move_job(ledger: &mut Ledger<'_>, claim: &Claim, outcome: &Outcome) -> Result
         Outcome::Park { until, job, waiter, .. } => {
             ledger.due_at(stage, *until);
             let held = jobs::park(ledger.tx, seq, token, *until, &job.encode()?)?;
-            if let (true, Some(waiter), Some(run)) = (held, waiter, claim.run) {
-                park::apply(ledger, waiter, run, job.step, seq)?;
+            if let (true, Some(run)) = (held, claim.run) {
+                if let Some(waiter) = waiter {
+                    park::apply(ledger, waiter, run, job.step, seq)?;
+                }
+                if let Some(earlier) = &claim.earlier {
+                    earlier.wake(ledger, run, job.step)?;
+                }
             }
             held
         }

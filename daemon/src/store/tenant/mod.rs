@@ -4,6 +4,7 @@
 //! Which columns there are, and why, stands in `migrations/tenant/`.
 
 pub mod attempts;
+pub mod awaited;
 pub mod channels;
 pub mod dedupe;
 pub mod events;

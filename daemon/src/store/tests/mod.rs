@@ -1,6 +1,7 @@
 //! The store's promises, one file a promise.
 
 mod auditing;
+mod awaited;
 mod damage;
 mod grouping;
 mod people;
