@@ -36,7 +36,7 @@ fn commits(folder: &Path) -> i64 {
 async fn an_event_with_nothing_ahead_of_it_has_started_its_run_when_it_is_acknowledged() {
     let (daemon, acme, receiver) = acme().await;
     // As long as it answers nothing, the run writes nothing more, and the commits can be counted.
-    receiver.answer_by(|_| Reply { delay: Duration::from_secs(60), ..Reply::status(200) });
+    receiver.answer_by(|_| Reply { delay: Duration::from_mins(1), ..Reply::status(200) });
     let hook = |delivery: &'static str, body: &'static [u8]| {
         let (acme, daemon) = (&acme, &daemon);
         async move {
