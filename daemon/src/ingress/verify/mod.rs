@@ -11,6 +11,8 @@
 mod scheme;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 use http::{HeaderMap, HeaderName};
 use tenantry_protocol::error::ErrorCode;
