@@ -1,5 +1,7 @@
 //! A simulated year of schedules with restarts at random points, on a manual clock and real files.
 
+mod tally;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -195,7 +195,7 @@ section! {
 section! {
     /// `[tenant-defaults]`: what a tenant gets that has no limits of its own.
     TenantDefaults {
-        /// Waiting jobs of one stage.
+        /// Waiting jobs of one stage; steps that were put aside until something comes do not count.
         queue_quota: usize = "queue-quota", 100_000, 1..=100_000_000;
         /// Its share where stages are busy, relative to the others.
         weight: u32 = "weight", 100, 1..=10_000;

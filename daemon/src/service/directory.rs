@@ -44,8 +44,8 @@ macro_rules! tally {
         #[derive(Debug, Default)]
         pub struct Tally {
             $(#[doc = "Counted up only; see the field of that name in [`Counters`]."] pub $counter: AtomicU64,)+
-            /// Jobs of each stage, in the order of [`StageName::ALL`], that are neither settled nor dead: what the
-            /// quota is measured against.
+            /// Jobs of each stage, in the order of [`StageName::ALL`], that are neither settled nor dead nor put
+            /// aside until something comes: what the quota is measured against.
             pub waiting: [AtomicI64; StageName::ALL.len()],
             /// Steps that wait for events: while there are none, no event is held against them.
             pub event_waits: AtomicI64,

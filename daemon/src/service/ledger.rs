@@ -164,8 +164,8 @@ impl<'t> Ledger<'t> {
         self.queued[stage as usize] -= i64::try_from(jobs).unwrap_or(i64::MAX);
     }
 
-    /// A dead letter went back into its queue.
-    pub fn retried(&mut self, stage: StageName) {
+    /// A job that waited for a person or for the world counts among those of its stage's queue again.
+    pub fn back_in_queue(&mut self, stage: StageName) {
         self.queued[stage as usize] += 1;
         self.due_at(stage, self.now);
     }

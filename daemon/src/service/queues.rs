@@ -12,6 +12,7 @@ use tenantry_protocol::state::{JobState, StageName};
 use tenantry_protocol::tenant::QueueView;
 
 use super::directory::Tenant;
+use super::step_job::StepJob;
 use super::{Authorized, Service, cursor};
 use crate::error::{Error, Result};
 use crate::store::WriteTx;
@@ -105,7 +106,11 @@ impl Service {
                 notifications::reopen(ledger.tx, notification)?;
             }
             jobs::retry_dead(ledger.tx, id, ledger.now)?;
-            ledger.retried(job.stage);
+            if job.stage == StageName::Action && StepJob::is_aside_in(&job.payload) {
+                ledger.due_at(job.stage, ledger.now);
+            } else {
+                ledger.back_in_queue(job.stage);
+            }
             ledger.audit_by(&context, "job.retry", &id.to_string(), &json!({ "stage": job.stage }))
         })
         .await

@@ -17,8 +17,8 @@ use crate::store::tenant::jobs::{self, Depth};
 use crate::store::tenant::{files, schedules, waiters};
 use crate::store::{Lane, PAGE_LIMIT, WriteTx};
 
-/// How many jobs were taken up, the queues, the revoked sessions, the steps that wait for events, what is watched.
-type Recovered = (usize, Vec<Depth>, Vec<SessionId>, i64, (Option<i64>, bool));
+/// How many jobs were taken up, the queues and how many steps are put aside in them, the revoked sessions, the steps that wait for events, what is watched.
+type Recovered = (usize, (Vec<Depth>, u64), Vec<SessionId>, i64, (Option<i64>, bool));
 
 impl Service {
     /// Makes the tenant's jobs ready, counts them, and remembers which of its sessions were revoked.
@@ -27,9 +27,10 @@ impl Service {
         let write = self.store.tenant(tenant.id)?.write(Lane::Api, move |tx| {
             let recovered = jobs::recover(tx)?;
             let revoked = sessions::revoked(tx, now, PAGE_LIMIT)?;
-            Ok((recovered, jobs::depths(tx)?, revoked, waiters::count_events(tx)?, watched(tx, now)?))
+            let queues = (jobs::depths(tx)?, jobs::count_aside(tx)?);
+            Ok((recovered, queues, revoked, waiters::count_events(tx)?, watched(tx, now)?))
         });
-        let (recovered, depths, revoked, waits, (next, watches)): Recovered = write.await?;
+        let (recovered, (depths, aside), revoked, waits, (next, watches)): Recovered = write.await?;
         tenant.tally.event_waits.store(waits, Ordering::Relaxed);
         if recovered > 0 {
             tracing::info!(tenant = %tenant.id, recovered, "jobs were taken up again");
@@ -45,6 +46,9 @@ impl Service {
         let waiting = |stage| depths.iter().filter(move |d| d.stage == stage && d.state != JobState::Dead);
         for (stage, counted) in StageName::ALL.iter().zip(&tenant.tally.waiting) {
             let jobs: u64 = waiting(*stage).map(|depth| depth.count).sum();
+            // Steps that wait for the world, maybe for months, do not keep new events out.
+            let aside = if *stage == StageName::Action { aside } else { 0 };
+            let jobs = jobs.saturating_sub(aside);
             counted.store(i64::try_from(jobs).unwrap_or(i64::MAX), Ordering::Relaxed);
             if tenant.state == TenantState::Active && waiting(*stage).next().is_some() {
                 self.handover.set_behind(*stage, tenant.id);

@@ -91,6 +91,17 @@ impl StepJob {
         Self { stop: true, ..Self::new(0) }
     }
 
+    /// Whether it is put aside and nothing has come yet: a job that waits for the world, and not for a handler. It
+    /// does not count against the tenant's quota.
+    pub fn is_aside(&self) -> bool {
+        self.parked.as_deref().is_some_and(|parked| parked.came.is_none())
+    }
+
+    /// The same of a stored payload. One that cannot be read is not put aside.
+    pub fn is_aside_in(payload: &[u8]) -> bool {
+        Self::decode(payload).is_ok_and(|job| job.is_aside())
+    }
+
     /// Reads a stored payload.
     pub fn decode(payload: &[u8]) -> Result<Self> {
         serde_json::from_slice(payload).map_err(|error| Error::internal(format!("action payload: {error}")))

@@ -30,8 +30,7 @@ pub(crate) fn stop(
 ) -> Result<Gone> {
     // One that has not begun has nothing to tidy up.
     let again = standing.stop.is_some() || standing.state == RunState::Queued;
-    let dropped = jobs::drop_ready_of_run(ledger.tx, material.id)?;
-    ledger.ended(StageName::Action, dropped);
+    drop_jobs(ledger, material.id)?;
     runs::set_stop(ledger.tx, material.id, why)?;
     for child in runs::live_children(ledger.tx, material.id, PAGE_LIMIT)? {
         order(ledger, child)?;
@@ -69,6 +68,15 @@ pub(crate) fn stop(
     ledger.stop_handlers(material.id, at_work);
     let material = refreshed(ledger, material, &rows)?;
     go_on(ledger, material, Standing { stop: standing.stop.or(Some(why)), ..standing }, &mut rows)
+}
+
+/// Deletes the action jobs of a run that nobody works on.
+pub(crate) fn drop_jobs(ledger: &mut Ledger<'_>, run: RunId) -> Result<()> {
+    let dropped = jobs::drop_ready_of_run(ledger.tx, run)?;
+    // Those that were put aside have left the tally before.
+    let counted = dropped.iter().filter(|payload| !StepJob::is_aside_in(payload)).count();
+    ledger.ended(StageName::Action, counted);
+    Ok(())
 }
 
 /// Asks for another run to be stopped, by a job: the order outlives a crash, and reaches what that run has started.

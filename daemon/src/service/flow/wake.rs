@@ -38,6 +38,7 @@ pub(crate) fn wake(ledger: &mut Ledger<'_>, run: RunId, idx: u32, kind: Awaited,
     };
     let Some(payload) = jobs::parked(ledger.tx, waiter.seq, run)? else { return Ok(false) };
     let mut job = StepJob::decode(&payload)?;
+    let was_aside = job.is_aside();
     let Some(parked) = job.parked.as_mut().filter(|_| job.step == idx) else { return Ok(false) };
     let event = match &came {
         Came::Event(event) => Some(id_of(event)?),
@@ -51,6 +52,9 @@ pub(crate) fn wake(ledger: &mut Ledger<'_>, run: RunId, idx: u32, kind: Awaited,
     parked.came = Some(came);
     let woken = jobs::wake(ledger.tx, waiter.seq, run, ledger.now, &job.encode()?)?;
     if woken {
+        if was_aside {
+            ledger.back_in_queue(StageName::Action);
+        }
         if let Some(event) = event {
             awaited::take(ledger.tx, run, idx, event)?;
         }

@@ -30,6 +30,7 @@ use crate::service::events::insert_event;
 use crate::service::flow::{stop, wake};
 use crate::service::handover::HandedJob;
 use crate::service::ledger::Ledger;
+use crate::service::step_job::StepJob;
 use crate::service::trigger_job::TriggerJob;
 use crate::service::{notifications, outputs};
 use crate::store::tenant::jobs;
@@ -41,6 +42,8 @@ struct Claim {
     id: JobId,
     token: LeaseToken,
     run: Option<RunId>,
+    /// It was put aside when it was claimed: its time was over, and it does not count among the jobs of the queue.
+    was_aside: bool,
     /// What a step that is put aside finds there already.
     earlier: Option<LookBack>,
 }
@@ -56,7 +59,9 @@ pub async fn settle(
     let file = service.store.tenant(job.tenant)?;
     let unstarted = unstarted(service, stage, job, &outcome);
     let earlier = look_back::look(service, tenant.id, job, &outcome).await?;
-    let claim = Claim { stage, seq: job.seq, id: job.id, token: job.token, run: job.run, earlier };
+    let was_aside = stage == StageName::Action && StepJob::is_aside_in(&job.payload);
+    let HandedJob { seq, id, token, run, .. } = *job;
+    let claim = Claim { stage, seq, id, token, run, was_aside, earlier };
     let blobs = large(service, tenant.id, &outcome).await?;
     let service = Arc::clone(service);
     file.write_again(stage, move |tx| {
@@ -160,8 +165,8 @@ fn move_job(ledger: &mut Ledger<'_>, claim: &Claim, outcome: &Outcome) -> Result
             held
         }
     };
-    let ended = matches!(outcome, Outcome::Done(_) | Outcome::Reject { .. });
-    if held && ended {
+    let leaves = matches!(outcome, Outcome::Done(_) | Outcome::Reject { .. } | Outcome::Park { .. });
+    if held && leaves && !claim.was_aside {
         ledger.ended(stage, 1);
     }
     Ok(held)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tenantry_protocol::id::RunId;
+use tenantry_protocol::state::StageName;
 
 use crate::error::Result;
 use crate::service::end_run;
@@ -34,10 +35,13 @@ pub(super) fn stop(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>) -> Resu
 }
 
 /// A step that was put aside is tried again: what it had waited for belongs to the attempt before.
-pub(super) fn begin_anew(ledger: &Ledger<'_>, seq: i64, run: RunId, at: i64) -> Result<()> {
+pub(super) fn begin_anew(ledger: &mut Ledger<'_>, seq: i64, run: RunId, at: i64) -> Result<()> {
     let Some(payload) = jobs::parked(ledger.tx, seq, run)? else { return Ok(()) };
     let job = StepJob::decode(&payload)?;
     if job.parked.is_some() {
+        if job.is_aside() {
+            ledger.back_in_queue(StageName::Action);
+        }
         jobs::wake(ledger.tx, seq, run, at, &StepJob { parked: None, ..job }.encode()?)?;
     }
     Ok(())

@@ -295,12 +295,12 @@ pub fn reclaim_expired(tx: &WriteTx, now: i64) -> Result<usize> {
 }
 
 const RELEASE_BY_RUN: &str = "
-delete from job where run_id = ?1 and state = 'ready' and stage = 'action'";
+delete from job where run_id = ?1 and state = 'ready' and stage = 'action' returning payload";
 
-/// Deletes the action jobs of a run that nobody works on yet: the run was cancelled. Answers how many.
+/// Deletes the action jobs of a run that nobody works on yet: the run was cancelled. Answers what they said.
 /// Reads the whole table.
-pub fn drop_ready_of_run(tx: &WriteTx, run: RunId) -> Result<usize> {
-    Ok(tx.execute(RELEASE_BY_RUN, [run.as_bytes()])?)
+pub fn drop_ready_of_run(tx: &WriteTx, run: RunId) -> Result<Vec<Vec<u8>>> {
+    Ok(tx.returning(RELEASE_BY_RUN, [run.as_bytes()], |row| row.get(0))?)
 }
 
 const DEPTHS: &str = "select stage, state, count(*) from job group by stage, state";
@@ -311,6 +311,20 @@ pub fn depths(tx: &ReadTx) -> Result<Vec<Depth>> {
         let count: i64 = row.get(2)?;
         Ok(Depth { stage: word(row, 0)?, state: word(row, 1)?, count: count.unsigned_abs() })
     })?)
+}
+
+const COUNT_ASIDE: &str = "
+select count(*)
+from (select cast(payload as text) as said from job where stage = 'action' and state <> 'dead')
+where case when json_valid(said)
+           then json_type(said, '$.parked') = 'object'
+                and coalesce(json_type(said, '$.parked.came'), 'null') = 'null'
+      end";
+
+/// How many jobs of the action queue are put aside, with nothing that has come. Reads the whole table: for start.
+pub fn count_aside(tx: &ReadTx) -> Result<u64> {
+    let count: Option<i64> = tx.one(COUNT_ASIDE, [], |row| row.get(0))?;
+    Ok(count.unwrap_or_default().unsigned_abs())
 }
 
 const NEXT_DUE: &str = "
