@@ -1,4 +1,4 @@
-//! The short form of the fuzz targets; the long one is `cargo run --release -p tenantry-tests --bin fuzz -- all`.
+//! The short form of the fuzz targets; the long one is `cargo run --profile fuzz -p tenantry-tests --bin fuzz -- all`.
 
 use std::time::Duration;
 

@@ -15,6 +15,10 @@ const SNIPPET_CONTEXT: usize = 1;
 /// Bytes of a line up to which snippets are made.
 const MAX_SNIPPET_BYTES: usize = 2_000;
 
+/// Bytes of lines that the snippets of one text show together; findings after that have their place alone. A hundred
+/// findings in ordinary lines need less; drawing a long line is slow.
+const SNIPPETS_BYTES: usize = 24_000;
+
 /// The findings of one text.
 #[derive(Debug)]
 pub(crate) struct Findings<'s> {
@@ -23,11 +27,13 @@ pub(crate) struct Findings<'s> {
     /// Where the errors begin, in bytes.
     errors: Vec<usize>,
     dropped: usize,
+    /// Bytes that snippets may still show.
+    shown: usize,
 }
 
 impl<'s> Findings<'s> {
     pub(crate) const fn new(source: &'s Source<'s>) -> Self {
-        Self { source, list: Vec::new(), errors: Vec::new(), dropped: 0 }
+        Self { source, list: Vec::new(), errors: Vec::new(), dropped: 0, shown: SNIPPETS_BYTES }
     }
 
     pub(crate) const fn source(&self) -> &'s Source<'s> {
@@ -122,7 +128,13 @@ impl<'s> Findings<'s> {
 
     /// The lines around a place, with a mark below it. Only those lines are given to the renderer, so a long
     /// text costs nothing.
-    fn snippet(&self, severity: Severity, span: &Range<usize>, line: usize, message: &str) -> Option<String> {
+    fn snippet(
+        &mut self,
+        severity: Severity,
+        span: &Range<usize>,
+        line: usize,
+        message: &str,
+    ) -> Option<String> {
         let first = line.saturating_sub(SNIPPET_CONTEXT).max(1);
         let from = self.source.line_start(first);
         let to = self.source.line_start(line + SNIPPET_CONTEXT + 1);
@@ -130,6 +142,7 @@ impl<'s> Findings<'s> {
         if window.is_empty() || window.len() > MAX_SNIPPET_BYTES {
             return None;
         }
+        self.shown = self.shown.checked_sub(window.len())?;
         let line_end = self.source.line_start(line + 1).saturating_sub(1).max(span.start);
         let start = span.start.checked_sub(from)?.min(window.len());
         let end = span.end.min(line_end).saturating_sub(from).clamp(start, window.len());

@@ -87,8 +87,10 @@ pub enum Effect {
     StartChild(Box<StartChild>),
     /// A run is to be stopped: its starter does not wait for it any more.
     StopRun(RunId),
-    /// A run is cancelled: another one takes its place, or its starter was.
+    /// A run is cancelled because its starter was.
     Stop(Arc<RunMaterial>),
+    /// A run is cancelled because another one takes its place.
+    Supersede(Arc<RunMaterial>),
     /// Something that a step waits for has come.
     Wake(Box<Wake>),
     /// An attempt of a step ended; the run goes on from there.

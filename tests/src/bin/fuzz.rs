@@ -1,10 +1,10 @@
 //! Tries mutated inputs on everything that reads what strangers write.
 //!
-//! `cargo run --release -p tenantry-tests --bin fuzz -- TARGET [--seconds 600] [--seed N]`, where TARGET is `yaml`, `expression`,
+//! `cargo run --profile fuzz -p tenantry-tests --bin fuzz -- TARGET [--seconds 600] [--seed N]`, where TARGET is `yaml`, `expression`,
 //! `signatures`, `cron` or `all`, and the seconds are the processor's.
 //!
-//! Exit code 0 means: nothing found. The input under trial lies in `target/fuzz/TARGET.current`, a bad one in
-//! `TARGET.bad`.
+//! Exit code 0 means: nothing found. The input under trial lies in `target/fuzz/TARGET.current`, the one that took longest
+//! in `TARGET.slowest`, a bad one in `TARGET.bad`.
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -106,7 +106,12 @@ pub fn run(plan: &Plan) -> io::Result<Report> {
         let tried = catch_unwind(AssertUnwindSafe(|| target.try_input(&input)));
         let took = worked().saturating_sub(started);
         report.inputs += 1;
-        report.slowest = report.slowest.max(took);
+        if took > report.slowest {
+            report.slowest = took;
+            if let Some(folder) = folder {
+                std::fs::write(folder.join(format!("{target}.slowest")), &input)?;
+            }
+        }
         let judged = match tried {
             Ok(judged) if took <= INPUT_LIMIT => judged,
             Ok(_) => Err(format!("took {took:.1?}")),

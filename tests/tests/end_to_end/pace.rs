@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tenantry_protocol::path::Operation;
 use tenantry_protocol::run::{Accepted, EventEmit, RunView};
-use tenantry_protocol::state::RunState;
+use tenantry_protocol::state::{RunState, StepState};
 use tenantry_tests::daemon::{TestDaemon, soon};
 use tenantry_tests::http::Call;
 use tenantry_tests::receiver::{Receiver, Reply};
@@ -97,6 +97,34 @@ async fn a_full_group_skips_or_cancels_as_the_workflow_says() {
     let cancelled: RunView =
         daemon.client().send(Operation::RunCancel, &["acme", &fourth.id.to_string()], &()).await.unwrap();
     assert_eq!(cancelled.state, RunState::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_makes_room_tidies_up_however_many_come_after_it() {
+    let (daemon, acme, receiver) = house().await;
+    receiver.answer_by(|request| match request.path.as_str() {
+        "/act" if &request.body[..] == b"1" => Reply { delay: Duration::from_secs(20), ..Reply::status(200) },
+        "/tidy" => Reply { delay: Duration::from_millis(800), ..Reply::status(200) },
+        _ => Reply::status(200),
+    });
+    let tidy = format!("finally: {{ id: tidy, http: {{ url: \"{}\" }} }}", receiver.url("/tidy"));
+    let top = format!("concurrency: {{ on-conflict: cancel-running }}\n{tidy}");
+    acme.apply(&on_go(&receiver, &top, BODY)).await.unwrap();
+    let first = acme.run_of_event(&go(&daemon, json!(1)).await.event.to_string()).await.unwrap();
+    soon("the first is at work", || async { (receiver.count("/act") == 1).then_some(()) }).await;
+    go(&daemon, json!(2)).await;
+    soon("the first tidies up", || async { (receiver.count("/tidy") == 1).then_some(()) }).await;
+    for number in 3..6 {
+        go(&daemon, json!(number)).await;
+    }
+    let runs = all_ended(&acme, 5).await;
+    let of = |id| runs.iter().find(|run| run.id == id).unwrap();
+    assert_eq!(of(first.id).state, RunState::Cancelled);
+    let first = acme.run_view(&first.id.to_string()).await.unwrap();
+    let tidy = first.steps.iter().find(|step| step.id == "tidy").unwrap();
+    assert_eq!(tidy.state, StepState::Succeeded, "{first:?}");
+    let succeeded = runs.iter().filter(|run| run.state == RunState::Succeeded).count();
+    assert_eq!(succeeded, 1, "only the last of the five has its way: {runs:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

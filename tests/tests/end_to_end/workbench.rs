@@ -134,6 +134,35 @@ async fn from_new_to_run_in_five_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_names_what_the_tenant_lacks() {
+    let daemon = TestDaemon::start().await.unwrap();
+    let acme = TestTenant::start(&daemon, "acme").await.unwrap();
+    let shell = Shell { daemon: &daemon };
+    let text = "name: job
+on: { manual: }
+steps:
+  - { id: a, http: { url: \"https://${{ vars.HOST }}/${{ vars.PATH }}\", bearer: \"${{ secrets.KEY }}\" } }
+notify: { on: failure, channel: desk, message: x }
+";
+    let folder = folder(&daemon, &[("job.yaml", text)]);
+    let plan = |more: &[&'static str]| {
+        shell.ends(0, &[&["workflow", "plan", folder.as_str(), "-t", "acme"], more].concat()).0
+    };
+    let missing = || {
+        let plan: Value = serde_json::from_str(&plan(&["-o", "json"])).unwrap();
+        plan["workflows"][0]["missing"].clone()
+    };
+    assert_eq!(missing(), json!(["secret KEY", "variable HOST", "variable PATH", "channel desk"]));
+    assert!(plan(&[]).contains("variable HOST"));
+    acme.secret("KEY", "k").await.unwrap();
+    shell.ends(0, &["var", "set", "HOST", "a.example", "-t", "acme"]);
+    assert_eq!(missing(), json!(["variable PATH", "channel desk"]));
+    shell.ends(0, &["var", "set", "PATH", "x", "-t", "acme"]);
+    shell.ends(0, &["channel", "set", "desk", "inbox", "-t", "acme"]);
+    assert!(missing().as_array().is_none_or(Vec::is_empty), "{}", plan(&[]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn revisions_are_compared_and_brought_back() {
     let daemon = TestDaemon::start().await.unwrap();
     TestTenant::start(&daemon, "acme").await.unwrap();

@@ -193,6 +193,7 @@ pub(super) fn apply(ledger: &mut Ledger<'_>, effect: &Effect, blob: Option<[u8; 
         Effect::StartChild(child) => start_run::child(ledger, child),
         Effect::StopRun(run) => stop::order(ledger, *run),
         Effect::Stop(material) => park::stop(ledger, material),
+        Effect::Supersede(material) => park::supersede(ledger, material),
         Effect::Wake(woken) => {
             let Wake { run, row, kind, came } = &**woken;
             wake::wake(ledger, *run, *row, *kind, came.clone()).map(drop)

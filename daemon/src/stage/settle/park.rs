@@ -34,6 +34,13 @@ pub(super) fn stop(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>) -> Resu
     ledger.audit("system:action", "run.cancel", &material.id.to_string(), "ok", &serde_json::json!({}))
 }
 
+/// Stops a run, unless it is stopped already: whoever comes next to its group does not ask a second time, which would
+/// cut off what it tidies up.
+pub(super) fn supersede(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>) -> Result<()> {
+    let standing = runs::standing(ledger.tx, material.id)?;
+    if standing.is_some_and(|standing| standing.stop.is_some()) { Ok(()) } else { stop(ledger, material) }
+}
+
 /// A step that was put aside is tried again: what it had waited for belongs to the attempt before.
 pub(super) fn begin_anew(ledger: &mut Ledger<'_>, seq: i64, run: RunId, at: i64) -> Result<()> {
     let Some(payload) = jobs::parked(ledger.tx, seq, run)? else { return Ok(()) };

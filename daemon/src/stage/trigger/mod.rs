@@ -79,7 +79,7 @@ impl Stage for Trigger {
         };
         match payload {
             TriggerPayload::Event(event, waiters) => take(&context.tenant, &event, waiters, &catalog),
-            TriggerPayload::Turn(Turn::Cancel, _, run) => Outcome::Done(vec![Effect::Stop(run)]),
+            TriggerPayload::Turn(Turn::Cancel, _, run) => Outcome::Done(vec![Effect::Supersede(run)]),
             TriggerPayload::Turn(Turn::Begin, slot, run) => match begin(context, run, slot) {
                 Ok(effect) => Outcome::Done(vec![effect]),
                 Err(error) => reject(error.to_string(), Vec::new()),
