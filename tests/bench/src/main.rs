@@ -29,7 +29,7 @@ use clap::{Parser, ValueEnum};
 
 use board::Board;
 use daemon::Daemon;
-use phases::{Bench, flood, latency, limits, memory, neighbour, sustained};
+use phases::{Bench, check, flood, latency, limits, memory, neighbour, sustained};
 use report::Report;
 
 /// Measures the reference work W1 against a daemon of the same build
@@ -77,6 +77,8 @@ enum Phase {
     Memory,
     /// Bare SQLite and bare axum
     Limits,
+    /// How long a workflow of 2,000 lines is checked
+    Check,
 }
 
 impl Options {
@@ -143,6 +145,9 @@ async fn measure(options: &Options, place: &Path) -> io::Result<Report> {
     if options.wants(Phase::Limits) {
         let window = Duration::from_secs(options.seconds);
         limits::measure(&mut report, place, options.connections.into(), window, &before).await?;
+    }
+    if options.wants(Phase::Check) {
+        check::measure(&mut report)?;
     }
     report.tell("machine", "load average when it ends", process::load_average(), "");
     Ok(report)

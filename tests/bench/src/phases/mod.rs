@@ -1,5 +1,6 @@
 //! What is measured, one phase a file. A phase finds the daemon idle and leaves it idle.
 
+pub(crate) mod check;
 pub(crate) mod flood;
 pub(crate) mod latency;
 pub(crate) mod limits;

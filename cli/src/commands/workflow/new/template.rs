@@ -44,6 +44,7 @@ templates! {
     "paid-invoice" "yaml",
     "report" "toml",
     "secret-rotation" "yaml",
+    "silence" "yaml",
     "slack-command" "yaml",
     "uptime" "yaml",
 }
