@@ -297,8 +297,10 @@ pub(crate) fn finding_text(finding: &Finding, colour: bool) -> String {
     push_toned(&mut out, &format!("{}[{}]", finding.severity, printable(&finding.code)), tone, colour);
     out.push_str(": ");
     out.push_str(&printable_lines(&finding.message));
-    out.push_str("\n  --> ");
-    out.push_str(&printable(&finding.file));
+    if !finding.file.is_empty() {
+        out.push_str("\n  --> ");
+        out.push_str(&printable(&finding.file));
+    }
     if finding.line > 0 {
         write!(out, ":{}:{}", finding.line, finding.column).ok();
     }
@@ -355,6 +357,13 @@ mod tests {
     fn a_failure_says_what_where_and_what_next_and_obeys_no_escape() {
         insta::assert_snapshot!(problem().text(false));
         assert_eq!(problem().exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn what_stands_in_no_file_has_no_place() {
+        let message = "input `who` is required".to_owned();
+        let finding = Finding::unplaced(Severity::Error, "input-missing", "", message, None);
+        assert_eq!(finding_text(&finding, false), "error[input-missing]: input `who` is required\n");
     }
 
     #[test]

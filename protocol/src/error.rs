@@ -180,7 +180,7 @@ pub struct Finding {
     pub code: String,
     /// Whether the text is refused because of it.
     pub severity: Severity,
-    /// The file, or `-` for standard input.
+    /// The file, or `-` for standard input; empty where what is wrong stands in no file.
     pub file: String,
     /// Counted from 1; 0 where there is no place.
     pub line: u32,
@@ -194,6 +194,20 @@ pub struct Finding {
     /// The lines around the place, rendered for a terminal without colour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snippet: Option<String>,
+}
+
+impl Finding {
+    /// A finding about a file as a whole, or about what stands in none.
+    pub fn unplaced(
+        severity: Severity,
+        code: &str,
+        file: &str,
+        message: String,
+        suggestion: Option<String>,
+    ) -> Self {
+        let (code, file) = (code.to_owned(), file.to_owned());
+        Self { code, severity, file, line: 0, column: 0, message, suggestion, snippet: None }
+    }
 }
 
 crate::state::words! {

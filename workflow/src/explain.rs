@@ -27,6 +27,71 @@ impl Explanation {
     }
 }
 
+impl Explanation {
+    /// Which command tells it, and when.
+    pub fn told_by(&self) -> &'static str {
+        match self.code {
+            "bad-time" => "a finding of `tenantry workflow test`, about the file of a test",
+            "duplicate-workflow" => {
+                "a finding of `tenantry workflow check`, `plan` and `apply`, where they are given several files"
+            }
+            "input-missing" | "input-type" | "input-unknown" => {
+                "a finding of `tenantry workflow run`, before a run is started"
+            }
+            "missing-channel" | "missing-secret" | "missing-variable" => {
+                "a warning of `tenantry workflow apply`, which knows the tenant; `plan` shows it as missing"
+            }
+            "past-instant" => {
+                "a warning of `tenantry workflow check`, `plan` and `apply`, which know what time it is"
+            }
+            _ => "a finding of `tenantry workflow check`",
+        }
+    }
+
+    /// What leads to it, where a file alone does not: what is typed, and what is answered.
+    pub fn situation(&self) -> Option<&'static str> {
+        Some(match self.code {
+            "bad-time" => {
+                "$ tenantry workflow test hello.test.yaml\n(in hello.test.yaml: `now: tomorrow`)\n\
+                 error[bad-time]: `tomorrow` is not a moment"
+            }
+            "duplicate-workflow" => {
+                "$ tenantry workflow check a.yaml b.yaml\n(both say `name: hello`)\n\
+                 error[duplicate-workflow]: workflow `hello` is in a.yaml already"
+            }
+            "input-missing" => {
+                "$ tenantry workflow run greet\n(`on.manual.inputs` has `who: { type: string, required: true }`)\n\
+                 error[input-missing]: input `who` is required"
+            }
+            "input-type" => {
+                "$ tenantry workflow run greet -i times=often\n(`on.manual.inputs` has `times: { type: number }`)\n\
+                 error[input-type]: input `times` must be a number"
+            }
+            "input-unknown" => {
+                "$ tenantry workflow run greet -i whom=Ada\n(`on.manual.inputs` has `who: { type: string }`)\n\
+                 error[input-unknown]: the workflow has no input `whom`"
+            }
+            "missing-channel" => {
+                "$ tenantry workflow apply orders.yaml\n(`notify` has `channel: ops`, and there is none)\n\
+                 warning[missing-channel]: the tenant has no channel ops"
+            }
+            "missing-secret" => {
+                "$ tenantry workflow apply orders.yaml\n(a step reads `${{ secrets.API }}`, and there is none)\n\
+                 warning[missing-secret]: the tenant has no secret API"
+            }
+            "missing-variable" => {
+                "$ tenantry workflow apply orders.yaml\n(a step reads `${{ vars.REGION }}`, and there is none)\n\
+                 warning[missing-variable]: the tenant has no variable REGION"
+            }
+            "past-instant" => {
+                "$ tenantry workflow check party.yaml\n(`on.schedule` has `at: 2020-01-01T00:00:00`)\n\
+                 warning[past-instant]: `at: 2020-01-01T00:00:00` (UTC) has passed, so this schedule never fires"
+            }
+            _ => return None,
+        })
+    }
+}
+
 /// Every code, sorted.
 pub fn explanations() -> &'static [Explanation] {
     ALL
@@ -138,6 +203,8 @@ explain! {
         "`tenantry channel set NAME inbox`, or another kind", None;
     "missing-key": "a key is missing that must be there",
         "add the key that the message names", fixture!("missing-steps");
+    "missing-secret": "the tenant has no secret of that name, so what reads it would fail",
+        "`tenantry secret set NAME`", None;
     "missing-variable": "the tenant has no variable of that name, so what reads it would fail",
         "`tenantry var set NAME VALUE`", None;
     "needs-cycle": "steps wait for each other in a circle, so none of them could begin",
@@ -148,6 +215,8 @@ explain! {
         "leave it out", fixture!("planned-function");
     "own-trigger": "the end of the workflow's own run would start it again, without end",
         "name other workflows", fixture!("workflow-trigger-itself");
+    "past-instant": "a schedule fires once, at a moment that has passed",
+        "name a moment to come, or take the schedule away", None;
     "reserved-header": "a header that the connection sets itself, or that proves who the sender is",
         "leave it out", fixture!("reserved-header");
     "secret-flow": "a secret stands where it would be shown, stored or compared",
@@ -237,6 +306,29 @@ mod tests {
                 explanation.code
             );
         }
+    }
+
+    #[test]
+    fn what_takes_more_than_a_file_has_a_situation_of_its_own() {
+        let large = ["too-deep", "too-large", "too-long", "too-many", "too-many-findings"];
+        for explanation in ALL {
+            let shown = explanation.example.is_some() || large.contains(&explanation.code);
+            let situation = explanation.situation();
+            assert_eq!(situation.is_none(), shown, "{}", explanation.code);
+            assert!(situation.is_none_or(|text| text.contains(&format!("[{}]", explanation.code))));
+            assert_eq!(explanation.told_by() == "a finding of `tenantry workflow check`", shown);
+        }
+    }
+
+    #[test]
+    fn the_table_of_the_guide_has_every_code() {
+        let guide = include_str!("../../docs/workflow-language.md");
+        let table = guide.split_once("\n## Findings\n").unwrap().1;
+        let first = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+        let told: BTreeSet<&str> = first.flat_map(|(codes, _)| codes.split("` `")).collect();
+        let all: BTreeSet<&str> = ALL.iter().map(|explanation| explanation.code).collect();
+        let differ: Vec<_> = told.symmetric_difference(&all).collect();
+        assert!(differ.is_empty(), "in one of the two only: {differ:?}");
     }
 
     fn files(folder: &Path, out: &mut Vec<String>) {

@@ -7,6 +7,7 @@
 //! Go next to [`mod@check`] for how a text becomes a workflow, to [`plan`] for what a run does next, to
 //! [`Step::render`] for what a step asks for, and to `docs/workflow-language.md` for the language itself.
 
+mod beyond;
 mod build;
 pub mod check;
 pub mod context;
@@ -30,6 +31,7 @@ mod suggest;
 mod tidy;
 pub mod transition;
 
+pub use beyond::{duplicate_workflow, missing, past_instants};
 pub use check::{Checked, check};
 pub use context::Context;
 pub use definition::{

@@ -40,6 +40,9 @@ struct Explanation {
     exit: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     example: Option<&'static str>,
+    /// Which command tells a finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    told_by: Option<&'static str>,
 }
 
 impl Explain {
@@ -82,8 +85,13 @@ fn finding(output: Output, found: &'static explain::Explanation) -> Result<(), F
             ("code", found.code.into()),
             ("means", found.title.into()),
             ("do", found.remedy.into()),
-            ("where", "a finding of `tenantry workflow check`".into()),
+            ("where", found.told_by().into()),
         ])?;
+        if let Some(situation) = found.situation() {
+            output.line("")?;
+            output.line("For example:")?;
+            return output.raw(&printable_lines(&indented(situation)));
+        }
         let (Some((file, _)), Some(text)) = (found.example, found.example_text()) else { return Ok(()) };
         output.line("")?;
         output.line("For example:")?;
@@ -113,13 +121,23 @@ fn of_error(code: Code) -> Explanation {
     };
     let exit = Some(code.exit().code());
     let (title, remedy) = (code.title(), code.remedy());
-    Explanation { code: code.as_str(), kind: "error", title, remedy, status, exit, example: None }
+    Explanation {
+        code: code.as_str(),
+        kind: "error",
+        title,
+        remedy,
+        status,
+        exit,
+        example: None,
+        told_by: None,
+    }
 }
 
 fn of_finding(finding: &'static explain::Explanation) -> Explanation {
     let explain::Explanation { code, title, remedy, .. } = *finding;
-    let example = finding.example_text();
-    Explanation { code, kind: "finding", title, remedy, status: None, exit: None, example }
+    let example = finding.example_text().or_else(|| finding.situation());
+    let told_by = Some(finding.told_by());
+    Explanation { code, kind: "finding", title, remedy, status: None, exit: None, example, told_by }
 }
 
 impl Row for Explanation {

@@ -6,13 +6,12 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use tenantry_protocol::error::{ErrorCode, Finding, Severity};
+use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::page::{Page, PageQuery};
 use tenantry_protocol::permission::Permission;
 use tenantry_protocol::variable::{VariablePut, VariableView, is_variable_name};
-use tenantry_workflow::Workflow;
 
-use super::catalog::{Live, TenantCatalog};
+use super::catalog::Live;
 use super::{Authorized, Service, cursor};
 use crate::error::{Error, Result};
 use crate::store::ReadTx;
@@ -45,23 +44,6 @@ fn view(row: Variable) -> VariableView {
         updated_at: row.updated_at,
         updated_by: row.updated_by,
     }
-}
-
-/// Variables can be written later, so a missing one is a warning.
-pub(super) fn missing(catalog: &TenantCatalog, workflow: &Workflow, file: &str) -> Vec<Finding> {
-    let missing = workflow.vars.iter().filter(|name| catalog.vars.get(name.as_str()).is_none());
-    missing
-        .map(|name| Finding {
-            code: "missing-variable".to_owned(),
-            severity: Severity::Warning,
-            file: file.to_owned(),
-            line: 0,
-            column: 0,
-            message: format!("the tenant has no variable {name}"),
-            suggestion: Some(format!("write it: tenantry var set {name} VALUE")),
-            snippet: None,
-        })
-        .collect()
 }
 
 impl Service {

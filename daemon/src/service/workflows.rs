@@ -2,11 +2,12 @@
 //!
 //! **Invariant:** a webhook path belongs to one workflow of a tenant; a collision is refused when it is applied.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 use serde_json::json;
-use tenantry_protocol::error::{ErrorCode, Finding, Severity};
+use tenantry_protocol::error::{ErrorCode, Finding};
 use tenantry_protocol::feed::Change;
 use tenantry_protocol::id::WorkflowId;
 use tenantry_protocol::page::{Page, PageQuery};
@@ -21,11 +22,12 @@ use super::catalog::{Live, TenantCatalog};
 use super::cursor;
 use super::directory::Tenant;
 use super::ledger::Ledger;
-use super::{Authorized, Service, files, schedules, variables};
+use super::{Authorized, Service, files, schedules};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::store::PAGE_LIMIT;
 use crate::store::tenant::workflows::Listening;
-use crate::store::tenant::{revisions, workflows};
+use crate::store::tenant::{revisions, secrets, workflows};
 
 mod set;
 mod view;
@@ -51,8 +53,7 @@ impl Service {
         let catalog = self.catalog.of(tenant.id).await?;
         refuse_taken_paths(&catalog, &workflow)?;
         let mut findings = checked.findings;
-        findings.extend(missing_channels(&catalog, &workflow, &file));
-        findings.extend(variables::missing(&catalog, &workflow, &file));
+        findings.extend(self.beyond(tenant, &catalog, &[(&file, &workflow)]).await?);
         let name = workflow.name.clone();
         if dry_run {
             let live = catalog.workflows.get(&name);
@@ -66,6 +67,30 @@ impl Service {
         let catalog = self.catalog.of(tenant.id).await?;
         let workflow = catalog.workflows.get(&name).map(|live| view(tenant, live));
         Ok(WorkflowApplied { applied, workflow, findings })
+    }
+
+    /// What the time and the tenant say about workflows that are right by themselves.
+    async fn beyond(
+        &self,
+        tenant: &Tenant,
+        catalog: &TenantCatalog,
+        workflows: &[(&str, &Workflow)],
+    ) -> Result<Vec<Finding>> {
+        let rows = self.store.tenant(tenant.id)?.read(|tx| secrets::list(tx, "", PAGE_LIMIT)).await?;
+        let secrets: BTreeSet<String> = rows.into_iter().map(|row| row.name).collect();
+        let now = self.clock.now_ms();
+        let of = |(file, workflow): &(&str, &Workflow)| {
+            let mut findings = tenantry_workflow::past_instants(workflow, file, now);
+            findings.extend(tenantry_workflow::missing(
+                workflow,
+                file,
+                |name| secrets.contains(name),
+                |name| catalog.vars.get(name).is_some(),
+                |name| catalog.channels.contains_key(name),
+            ));
+            findings
+        };
+        Ok(workflows.iter().flat_map(of).collect())
     }
 
     async fn would_apply(&self, tenant: &Tenant, live: Option<&Arc<Live>>, source: &str) -> Result<Applied> {
@@ -255,23 +280,6 @@ fn refuse_taken_paths(catalog: &TenantCatalog, workflow: &Workflow) -> Result<()
         }
     }
     Ok(())
-}
-
-/// Channels can be created later, so a missing one is a warning.
-fn missing_channels(catalog: &TenantCatalog, workflow: &Workflow, file: &str) -> Vec<Finding> {
-    let missing = workflow.notify.iter().filter(|rule| !catalog.channels.contains_key(&rule.channel));
-    missing
-        .map(|rule| Finding {
-            code: "missing-channel".to_owned(),
-            severity: Severity::Warning,
-            file: file.to_owned(),
-            line: 0,
-            column: 0,
-            message: format!("the tenant has no channel {}", rule.channel),
-            suggestion: Some(format!("create it: tenantry channel set {} inbox", rule.channel)),
-            snippet: None,
-        })
-        .collect()
 }
 
 fn revision_view(row: revisions::Revision) -> RevisionView {

@@ -142,17 +142,9 @@ impl ManualTrigger {
     }
 }
 
+/// What is given has no file.
 fn finding(code: &str, message: String, suggestion: Option<String>) -> Finding {
-    Finding {
-        code: code.to_owned(),
-        severity: Severity::Error,
-        file: "-".to_owned(),
-        line: 0,
-        column: 0,
-        message,
-        suggestion,
-        snippet: None,
-    }
+    Finding::unplaced(Severity::Error, code, "", message, suggestion)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Applying files: all of them in one call, so that either every workflow is as the files say or nothing has changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use clap::Args;
+use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::page::PageQuery;
 use tenantry_protocol::path::Operation;
 use tenantry_protocol::printable::printable;
@@ -81,8 +82,15 @@ impl Apply {
 pub(super) fn names(texts: &[Text]) -> Result<BTreeSet<String>, Failure> {
     let mut names = BTreeSet::new();
     let mut refused: Option<Failure> = None;
+    let mut first: HashMap<String, &str> = HashMap::new();
     for text in texts {
-        match (text.workflow(), &mut refused) {
+        let workflow = text.workflow().and_then(|workflow| {
+            let Some(other) = first.insert(workflow.name.clone(), &text.name) else { return Ok(workflow) };
+            let finding = tenantry_workflow::duplicate_workflow(&workflow.name, &text.name, other);
+            let failure = Failure::new(ErrorCode::InvalidWorkflow, format!("{} is not valid", text.name));
+            Err(failure.with_findings(vec![finding]))
+        });
+        match (workflow, &mut refused) {
             (Ok(workflow), _) => drop(names.insert(workflow.name)),
             (Err(failure), None) => refused = Some(failure),
             (Err(failure), Some(first)) => first.absorb(failure),

@@ -1,5 +1,6 @@
 //! Checking files without a daemon: the same check that the daemon makes when they are applied.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,6 +11,7 @@ use tenantry_workflow::Format;
 use super::files;
 use crate::exit::Exit;
 use crate::failure::{Ended, finding_text};
+use crate::moment;
 use crate::output::Output;
 
 /// Check workflow files offline; every finding has its place and what would be right
@@ -44,10 +46,21 @@ impl Check {
     pub(super) fn run(self, output: Output) -> Ended {
         let texts = files::read(&self.paths, &self.stdin)?;
         let mut report = Report { ok: true, files: texts.len(), findings: Vec::new() };
+        let mut first: HashMap<String, String> = HashMap::new();
         for text in texts {
             let checked = tenantry_workflow::check(&text.name, &text.text, Format::of_path(&text.name));
             report.ok &= checked.workflow.is_some();
             report.findings.extend(checked.findings);
+            let Some(workflow) = checked.workflow else { continue };
+            report.findings.extend(tenantry_workflow::past_instants(&workflow, &text.name, moment::now()));
+            if let Some(other) = first.insert(workflow.name.clone(), text.name.clone()) {
+                report.ok = false;
+                report.findings.push(tenantry_workflow::duplicate_workflow(
+                    &workflow.name,
+                    &text.name,
+                    &other,
+                ));
+            }
         }
         output.machine(&report, if report.ok { "ok" } else { "invalid-workflow" }, || {
             for finding in &report.findings {

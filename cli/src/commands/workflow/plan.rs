@@ -12,7 +12,7 @@ use self::report::{Action, Planned, Report};
 use super::files::{self, StdinName, Text};
 use super::{apply, graph};
 use crate::exit::Exit;
-use crate::failure::{Ended, Failure};
+use crate::failure::{Ended, Failure, finding_text};
 use crate::moment;
 use crate::session::Session;
 
@@ -59,6 +59,9 @@ impl Plan {
         let mut workflows = Vec::with_capacity(texts.len());
         for text in &texts {
             workflows.push(planned(session, deployed.as_ref(), text, draws).await?);
+            for finding in tenantry_workflow::past_instants(&text.workflow()?, &text.name, moment::now()) {
+                output.warn(&finding_text(&finding, output.colour_err()));
+            }
         }
         let prune = match &deployed {
             Some(deployed) if self.prune => {

@@ -12,7 +12,7 @@ use tenantry_protocol::permission::Permission;
 use tenantry_protocol::workflow::{Applied, WorkflowFile, WorkflowSet, WorkflowSetApplied, WorkflowSetItem};
 use tenantry_workflow::{Format, Workflow};
 
-use super::{Revising, missing_channels, remove, revise};
+use super::{Revising, remove, revise};
 use crate::error::{Error, Result};
 use crate::service::catalog::TenantCatalog;
 use crate::service::directory::Tenant;
@@ -43,9 +43,8 @@ impl Service {
         let catalog = self.catalog.of(tenant.id).await?;
         let prune = prunable(&catalog, &entries, prune)?;
         refuse_shared_paths(&catalog, &entries, &prune)?;
-        findings.extend(
-            entries.iter().flat_map(|entry| missing_channels(&catalog, &entry.workflow, &entry.file)),
-        );
+        let all: Vec<_> = entries.iter().map(|entry| (entry.file.as_str(), &entry.workflow)).collect();
+        findings.extend(self.beyond(tenant, &catalog, &all).await?);
         if dry_run {
             let workflows = self.would_apply_all(tenant, &catalog, &entries, &prune).await?;
             return Ok(WorkflowSetApplied { workflows, findings });
@@ -124,7 +123,7 @@ fn check(files: Vec<WorkflowFile>) -> Result<(Vec<Entry>, Vec<Finding>)> {
         findings.extend(checked.findings);
         let Some(workflow) = checked.workflow else { continue };
         if let Some(other) = first.insert(workflow.name.clone(), file.clone()) {
-            findings.push(duplicate(&workflow.name, &file, &other));
+            findings.push(tenantry_workflow::duplicate_workflow(&workflow.name, &file, &other));
         }
         entries.push(Entry { file, source, format, workflow });
     }
@@ -134,19 +133,6 @@ fn check(files: Vec<WorkflowFile>) -> Result<(Vec<Entry>, Vec<Finding>)> {
     }
     let detail = format!("nothing was applied: {errors} error{}", if errors == 1 { "" } else { "s" });
     Err(Error::new(ErrorCode::InvalidWorkflow, detail).with_findings(findings))
-}
-
-fn duplicate(name: &str, file: &str, other: &str) -> Finding {
-    Finding {
-        code: "duplicate-workflow".to_owned(),
-        severity: Severity::Error,
-        file: file.to_owned(),
-        line: 0,
-        column: 0,
-        message: format!("workflow `{name}` is in {other} already"),
-        suggestion: Some("give one of the two another name".to_owned()),
-        snippet: None,
-    }
 }
 
 /// The workflows to delete, each once. What is applied cannot be pruned; what is gone was decided on old knowledge.
