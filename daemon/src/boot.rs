@@ -112,6 +112,7 @@ async fn start(config: Config, folders: &Folders, clock: &Clock, parts: &Parts) 
         ingress: doors.ingress_address.map(|address| address.to_string()).unwrap_or_default(),
         public_url: public_url(&service.config, doors.ingress_address),
     };
+    service.public_url.get_or_init(|| addresses.public_url.clone());
     let api = Arc::new(Api::new(Arc::clone(&service), runner, parts.doors.clone(), addresses.clone()));
     for listener in doors.api {
         serve_api(&api, listener, clock, &parts.doors);
@@ -150,6 +151,7 @@ async fn open_service(
         secrets: Secrets::new(store.clone(), host_key),
         handover: Handover::new(&config.stages),
         feed: Feed::default(),
+        public_url: OnceLock::new(),
         prompt: OnceLock::new(),
         running: Running::default(),
         waiting: Waiting::default(),

@@ -56,7 +56,11 @@ impl Error {
 
     /// There is no such thing here; also the answer for what belongs to another tenant.
     pub fn not_found(noun: &str, name: impl fmt::Display) -> Self {
-        Self::new(ErrorCode::NotFound, format!("there is no {noun} {name}"))
+        let error = Self::new(ErrorCode::NotFound, format!("there is no {noun} {name}"));
+        match lister(noun) {
+            Some(command) => error.with_hint(format!("`{command}` lists what there is")),
+            None => error,
+        }
     }
 
     /// Says what the caller can do next, where that differs from the code's remedy.
@@ -183,6 +187,23 @@ impl From<ErrorCode> for Error {
     fn from(code: ErrorCode) -> Self {
         Self::new(code, code.title())
     }
+}
+
+/// The command that lists things of this kind.
+pub fn lister(noun: &str) -> Option<&'static str> {
+    Some(match noun {
+        "tenant" => "tenantry tenant list",
+        "workflow" => "tenantry workflow list",
+        "revision" => "tenantry workflow revisions NAME",
+        "run" => "tenantry run list",
+        "event" => "tenantry event list",
+        "dead letter" | "job" => "tenantry dead list",
+        "channel" => "tenantry channel list",
+        "secret" => "tenantry secret list",
+        "variable" => "tenantry var list",
+        "key" => "tenantry key list",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ codes! {
     BadRequest = "bad-request", 400, "the request is malformed",
         "compare the request with /v1/openapi.json; the message names the field";
     BadIdentifier = "bad-identifier", 400, "an id or a name in the request is malformed",
-        "ids look like run_0199…; names are lower-case letters, digits and dashes, at most 63";
+        "ids look like run_0199…, names are lower-case letters, digits and dashes, at most 63; `list` of the noun, such as `tenantry run list`, shows them";
     InvalidWorkflow = "invalid-workflow", 422, "the workflow has findings",
         "run `tenantry workflow check FILE`; every finding names its line and column";
     InvalidInput = "invalid-input", 422, "an input of the run is missing or of the wrong type",
@@ -65,13 +65,13 @@ codes! {
     SignatureStale = "signature-stale", 401, "the webhook's timestamp is outside of the replay window",
         "check the sender's clock, or widen `verify.tolerance`";
     NotFound = "not-found", 404, "there is no such thing here",
-        "list what there is; note that a foreign tenant's things answer the same";
+        "list what there is, such as with `tenantry workflow list`; a foreign tenant's things answer the same";
     HookNotFound = "hook-not-found", 404, "no enabled workflow listens on this webhook path",
         "`tenantry workflow list` shows the webhook URLs of a tenant";
     MethodNotAllowed = "method-not-allowed", 405, "this path does not take the method",
         "see /v1/openapi.json";
     Conflict = "conflict", 409, "the thing exists already or has changed in the meantime",
-        "read it again and decide";
+        "look at what is there, such as with `tenantry workflow list`, and decide";
     StateConflict = "state-conflict", 409, "the thing's state does not allow this",
         "look at its present state first";
     TenantSuspended = "tenant-suspended", 409, "the tenant is suspended",

@@ -77,6 +77,9 @@ pub struct TenantView {
     /// The public key that signs its audit checkpoints, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_key: Option<String>,
+    /// The folder on the daemon's machine that `on.file` looks at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<String>,
 }
 
 /// What a tenant has done and what waits, counted.

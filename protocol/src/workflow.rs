@@ -153,6 +153,12 @@ pub struct TriggerView {
     /// How a webhook is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<String>,
+    /// The whole URL of a webhook, where the daemon knows how it is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Why it cannot work as things are: no secret that verifies a webhook exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// One input of a manual trigger.

@@ -80,7 +80,7 @@ impl Row for JobView {
         Column::new("SUBJECT"),
         Column::right("ATTEMPT"),
         Column::new("DUE"),
-        Column::new("SINCE"),
+        Column::new("AT WORK SINCE"),
         Column::new("ERROR"),
         Column::wide("LEASED UNTIL"),
         Column::wide("RUN"),

@@ -42,6 +42,7 @@ impl Status {
                     if !stats.tenants.is_empty() {
                         output.line("")?;
                         output.table(&stats.tenants)?;
+                        output.line(COUNTED)?;
                     }
                     Ok(())
                 })?;
@@ -52,7 +53,8 @@ impl Status {
                 output.machine(&health, health.state.as_str(), || {
                     output.fields(&[("state", health_cell(health.state))])?;
                     output.line("")?;
-                    output.table(std::slice::from_ref(&stats))
+                    output.table(std::slice::from_ref(&stats))?;
+                    output.line(COUNTED)
                 })?;
             }
             Err(failure) => return Err(failure),
@@ -60,6 +62,10 @@ impl Status {
         Ok(Exit::Ok)
     }
 }
+
+/// What stands below the table of tenants.
+const COUNTED: &str =
+    "EVENTS, RUNS and FAILED count since the daemon started; `tenantry run list` has all that is kept";
 
 fn health_cell(state: HealthState) -> Cell {
     let tone = match state {

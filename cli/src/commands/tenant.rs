@@ -262,6 +262,7 @@ fn show(session: &Session, tenant: &TenantView) -> Result<(), Failure> {
             ("ingress a second", default(limits.ingress_per_second).into()),
             ("egress allowed", Cell::or_dash(some_words(&limits.egress_allow))),
             ("audit key", Cell::or_dash(tenant.audit_key.clone())),
+            ("inbox folder", Cell::or_dash(tenant.inbox.clone())),
             ("created", clock.at(tenant.created_at).into()),
             ("updated", clock.at(tenant.updated_at).into()),
         ]

@@ -75,6 +75,7 @@ Examples:
   tenantry -t acme workflow next nightly -n 50 -o json | jq -r '.fires[].local'")]
     Next {
         /// The workflow
+        #[arg(value_name = "WORKFLOW")]
         name: String,
         /// How many, 100 at most
         #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -142,7 +143,7 @@ impl Workflow {
     pub(crate) async fn run(self, session: &Session) -> Ended {
         let output = session.output;
         match self.verb {
-            Verb::New(new) => new.run(output),
+            Verb::New(new) => new.run(output, session.tenant_if_known().await.as_deref()),
             Verb::Check(check) => check.run(output),
             Verb::Fmt(fmt) => fmt.run(output),
             Verb::Test(test) => test.run(output),

@@ -149,8 +149,15 @@ impl Ingress {
             tracing::warn!(tenant = %tenant.name, hook = %hook.path, "none of the hook's secrets exists");
         }
         let now = self.service.clock.now_ms();
-        verify::verify(&spec, &secrets, headers, body, now)
-            .map_err(|refusal| Error::new(refusal.code(), refusal.to_string()))
+        verify::verify(&spec, &secrets, headers, body, now).map_err(|refusal| {
+            let error = Error::new(refusal.code(), refusal.to_string());
+            if secrets.is_empty() {
+                let names = hook.verify.secrets.join(" and no secret ");
+                error.with_operator(format!("the tenant has no secret {names}"))
+            } else {
+                error
+            }
+        })
     }
 
     fn material(
@@ -193,8 +200,14 @@ impl Ingress {
             return;
         }
         let (path, code, context) = (hook.path.clone(), error.code(), context.clone());
+        // The sender is not told; whoever reads the tenant's audit log may know.
+        let why = error.operator().filter(|_| error.code() == ErrorCode::SignatureInvalid);
+        let detail = match why {
+            Some(why) => json!({ "reason": why }),
+            None => json!({}),
+        };
         let noted = self.service.change(tenant, move |ledger| {
-            ledger.audit_outcome(&context, "event.refuse", &path, code.as_str(), &json!({}))
+            ledger.audit_outcome(&context, "event.refuse", &path, code.as_str(), &detail)
         });
         if let Err(error) = noted.await {
             tracing::warn!(tenant = %tenant.id, code = %error.code(), "refusal could not be recorded");

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::page::Page;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, lister};
 
 /// Longer texts are cut off before they are repeated in an error, in characters.
 const SHOWN: usize = 64;
@@ -20,7 +20,11 @@ pub fn shown(text: &str) -> String {
 pub fn parse<T: FromStr<Err: Display>>(text: &str, noun: &str) -> Result<T> {
     text.parse::<T>().map_err(|error| {
         let detail = format!("{:?} is no {noun}: {error}", shown(text));
-        Error::new(ErrorCode::BadIdentifier, detail)
+        let error = Error::new(ErrorCode::BadIdentifier, detail);
+        match lister(noun) {
+            Some(command) => error.with_hint(format!("`{command}` lists what there is, with the ids")),
+            None => error,
+        }
     })
 }
 

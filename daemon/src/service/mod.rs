@@ -92,6 +92,9 @@ pub struct Service {
     pub handover: Handover,
     /// What changes, for whoever follows.
     pub feed: Feed,
+    /// How the ingress is reached from outside, without a slash at the end; empty where there is none. Known once the
+    /// listeners are open.
+    pub public_url: OnceLock<String>,
     /// The trigger stage, once it stands.
     pub prompt: OnceLock<Arc<dyn Prompt>>,
     /// Runs with handlers at work.

@@ -260,6 +260,9 @@ impl Service {
             created_at: tenant.created_at,
             updated_at: tenant.updated_at,
             audit_key: Some(self.notary.public_text(tenant.id)),
+            inbox: Some(
+                self.store.tenant_folder(tenant.id).join(tenantry_workflow::INBOX).display().to_string(),
+            ),
         }
     }
 }

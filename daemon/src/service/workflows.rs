@@ -2,7 +2,6 @@
 //!
 //! **Invariant:** a webhook path belongs to one workflow of a tenant; a collision is refused when it is applied.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
@@ -17,7 +16,7 @@ use tenantry_protocol::workflow::{
 };
 use tenantry_workflow::{Format, Triggers, Workflow};
 
-use self::view::view;
+use self::view::{Known, view};
 use super::catalog::{Live, TenantCatalog};
 use super::cursor;
 use super::directory::Tenant;
@@ -58,14 +57,17 @@ impl Service {
         if dry_run {
             let live = catalog.workflows.get(&name);
             let applied = self.would_apply(tenant, live, &source).await?;
-            return Ok(WorkflowApplied { applied, workflow: live.map(|live| view(tenant, live)), findings });
+            let known = self.known(tenant).await?;
+            let workflow = live.map(|live| view(tenant, live, &known));
+            return Ok(WorkflowApplied { applied, workflow, findings });
         }
         let context = by.context.clone();
         let new = Revising { name: name.clone(), format, source, workflow };
         let applied = self.change(tenant, move |ledger| revise(ledger, &context, &new)).await?;
         self.catalog.changed(tenant.id);
         let catalog = self.catalog.of(tenant.id).await?;
-        let workflow = catalog.workflows.get(&name).map(|live| view(tenant, live));
+        let known = self.known(tenant).await?;
+        let workflow = catalog.workflows.get(&name).map(|live| view(tenant, live, &known));
         Ok(WorkflowApplied { applied, workflow, findings })
     }
 
@@ -76,8 +78,7 @@ impl Service {
         catalog: &TenantCatalog,
         workflows: &[(&str, &Workflow)],
     ) -> Result<Vec<Finding>> {
-        let rows = self.store.tenant(tenant.id)?.read(|tx| secrets::list(tx, "", PAGE_LIMIT)).await?;
-        let secrets: BTreeSet<String> = rows.into_iter().map(|row| row.name).collect();
+        let secrets = self.known(tenant).await?.secrets;
         let now = self.clock.now_ms();
         let of = |(file, workflow): &(&str, &Workflow)| {
             let mut findings = tenantry_workflow::past_instants(workflow, file, now);
@@ -91,6 +92,13 @@ impl Service {
             findings
         };
         Ok(workflows.iter().flat_map(of).collect())
+    }
+
+    /// What is known beside a workflow.
+    async fn known(&self, tenant: &Tenant) -> Result<Known<'_>> {
+        let rows = self.store.tenant(tenant.id)?.read(|tx| secrets::list(tx, "", PAGE_LIMIT)).await?;
+        let public_url = self.public_url.get().map_or("", String::as_str);
+        Ok(Known { public_url, secrets: rows.into_iter().map(|row| row.name).collect() })
     }
 
     async fn would_apply(&self, tenant: &Tenant, live: Option<&Arc<Live>>, source: &str) -> Result<Applied> {
@@ -107,15 +115,16 @@ impl Service {
         let tenant = by.require_tenant(Permission::WorkflowRead)?;
         let (after, size) = (query.after.clone().unwrap_or_default(), query.size());
         let catalog = self.catalog.of(tenant.id).await?;
+        let known = self.known(tenant).await?;
         let rows = catalog.workflows.values().filter(|live| live.name > after);
         let rows: Vec<_> = rows.take(usize::try_from(size).unwrap_or(usize::MAX)).cloned().collect();
-        Ok(cursor::page(rows, size, |live| live.name.clone(), |live| view(tenant, &live)))
+        Ok(cursor::page(rows, size, |live| live.name.clone(), |live| view(tenant, &live, &known)))
     }
 
     /// Shows a workflow.
     pub async fn get_workflow(&self, by: &Authorized, name: &str) -> Result<WorkflowView> {
         let tenant = by.require_tenant(Permission::WorkflowRead)?;
-        Ok(view(tenant, &*self.workflow(tenant, name).await?))
+        Ok(view(tenant, &*self.workflow(tenant, name).await?, &self.known(tenant).await?))
     }
 
     pub(super) async fn workflow(&self, tenant: &Tenant, name: &str) -> Result<Arc<Live>> {
@@ -149,7 +158,7 @@ impl Service {
         })
         .await?;
         self.catalog.changed(tenant.id);
-        Ok(view(tenant, &*self.workflow(tenant, &live.name).await?))
+        Ok(view(tenant, &*self.workflow(tenant, &live.name).await?, &self.known(tenant).await?))
     }
 
     /// Deletes a workflow; its runs are kept.

@@ -319,3 +319,41 @@ async fn a_failed_test_is_told_to_people_and_to_build_servers() {
     let (_, err) = shell.ends(1, &["workflow", "test", &folder]);
     assert!(err.contains("x.test.yaml:2:5") && err.contains("unknown-key"), "{err}");
 }
+
+#[tokio::test]
+async fn what_is_missing_is_told_before_it_fails() {
+    let daemon = TestDaemon::start().await.unwrap();
+    let acme = TestTenant::start(&daemon, "acme").await.unwrap();
+    let text = "name: a\non:\n  webhook: { path: in, verify: { scheme: github, secret: \"${{ secrets.HOOK }}\" } }\n  schedule: { at: \"2020-01-01T00:00:00\" }\nsteps:\n  - run: echo \"$V\"\n    env: { V: \"${{ vars.place }}\" }\n";
+    let set = set(&[("a", text.to_owned())], &[]);
+    let applied: WorkflowSetApplied =
+        daemon.client().send(Operation::WorkflowApplySet, &["acme"], &set).await.unwrap();
+    let codes: Vec<_> = applied.findings.iter().map(|finding| finding.code.as_str()).collect();
+    assert_eq!(codes, ["past-instant", "missing-secret", "missing-variable"]);
+    let hook = || async {
+        let view: Value = daemon.client().get(Operation::WorkflowGet, &["acme", "a"], &()).await.unwrap();
+        view["triggers"][0].clone()
+    };
+    let before = hook().await;
+    assert!(before["warning"].as_str().is_some_and(|why| why.contains("HOOK")), "{before}");
+    let url = before["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/hooks/acme/in"), "{before}");
+    acme.secret("HOOK", "a-secret-of-the-hook").await.unwrap();
+    assert_eq!(hook().await["warning"], Value::Null);
+}
+
+#[tokio::test]
+async fn check_finds_a_name_that_two_files_have() {
+    let daemon = TestDaemon::start().await.unwrap();
+    let shell = Shell { daemon: &daemon };
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["a.yaml", "b.yaml"] {
+        std::fs::write(folder.path().join(file), "name: same\non: { manual: }\nsteps: [{ jq: \"1\" }]\n")
+            .unwrap();
+    }
+    let folder = folder.path().display().to_string();
+    for verb in ["check", "plan"] {
+        let (out, err) = shell.ends(1, &["workflow", verb, &folder]);
+        assert!(format!("{out}{err}").contains("duplicate-workflow"), "{verb}: {out}{err}");
+    }
+}

@@ -68,6 +68,10 @@ impl Build<'_, '_> {
 
     fn url(&mut self, index: usize, node: &Node) -> Option<Template> {
         let text = node.text()?;
+        // What is no text was told already.
+        if !node.to_json().is_string() {
+            return self.template(node, &rules::HTTP, Some(index));
+        }
         let absolute = ["https://", "http://", "${{"].iter().any(|start| text.starts_with(start));
         if !absolute {
             let message = "`url` must begin with https:// or http://";

@@ -322,9 +322,9 @@ impl Play<'_> {
             }
             Call::Wait(WaitCall::For(_) | WaitCall::Until(_)) => Answer::Done(json!({ "output": null })),
             Call::Http(_) | Call::Run(_) | Call::Wait(_) | Call::Approve(_) | Call::Workflow(_) => {
-                let why = format!("step `{}` was reached and has no mock", step.id);
-                self.told.trouble.push(why.clone());
-                Answer::permanent(why)
+                let why = "it was reached and has no mock";
+                self.told.trouble.push(format!("step `{}` was reached and has no mock", step.id));
+                Answer::permanent(why.to_owned())
             }
         }
     }

@@ -58,7 +58,8 @@ struct Written {
 }
 
 impl New {
-    pub(super) fn run(self, output: Output) -> Ended {
+    /// `tenant` is the one that is named already, by option or environment.
+    pub(super) fn run(self, output: Output, tenant: Option<&str>) -> Ended {
         if self.list {
             let items: Vec<Listed> = TEMPLATES.iter().map(Listed::of).collect();
             output.list(&Page { items, next: None })?;
@@ -107,7 +108,8 @@ impl New {
             "try it:    tenantry workflow test {}",
             names.get(1).copied().unwrap_or_default()
         ));
-        output.note(&format!("apply it:  tenantry -t TENANT workflow apply {file}"));
+        let option = if tenant.is_some() { "" } else { "-t TENANT " };
+        output.note(&format!("apply it:  tenantry {option}workflow apply {file}"));
         Ok(Exit::Ok)
     }
 }

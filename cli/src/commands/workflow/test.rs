@@ -85,6 +85,10 @@ impl Test {
     fn file(&self, path: &Path, jq: &mut dyn Filters) -> Result<FileReport, Failure> {
         let text = files::one(path, &StdinName::default())?;
         let file = rehearsal::read(&text.name, &text.text).map_err(|findings| {
+            if let (true, Some(test)) = (text.workflow().is_ok(), test_of(path)) {
+                let message = format!("{} is a workflow, not a test", text.name);
+                return Failure::usage(message).with_hint(format!("tenantry workflow test {test}"));
+            }
             let message = format!("{} is not a valid test file", text.name);
             Failure::new(ErrorCode::InvalidWorkflow, message).with_findings(findings)
         })?;
@@ -99,6 +103,12 @@ impl Test {
         }
         Ok(FileReport { file: text.name, workflow: workflow.name, tests })
     }
+}
+
+/// `hello.test.yaml` for `hello.yaml`.
+fn test_of(workflow: &Path) -> Option<String> {
+    let stem = workflow.file_stem()?.to_str()?;
+    Some(workflow.with_file_name(format!("{stem}.test.yaml")).display().to_string())
 }
 
 /// `hello.yaml`, or with another extension, for `hello.test.yaml`.

@@ -27,9 +27,11 @@ pub(super) fn fields(workflow: &WorkflowView, clock: Clock) -> Vec<(&'static str
 }
 
 fn trigger(trigger: &TriggerView) -> String {
-    let on = trigger.on.as_ref().map_or_else(String::new, |on| format!(" {on}"));
+    let on = trigger.url.as_ref().or(trigger.on.as_ref());
+    let on = on.map_or_else(String::new, |on| format!(" {on}"));
     let verify = trigger.verify.as_ref().map_or_else(String::new, |verify| format!(" (verified: {verify})"));
-    format!("{}{on}{verify}", trigger.kind)
+    let warning = trigger.warning.as_ref().map_or_else(String::new, |why| format!("\n  warning: {why}"));
+    format!("{}{on}{verify}{warning}", trigger.kind)
 }
 
 fn input(input: &InputView) -> String {
@@ -57,7 +59,7 @@ impl Row for WorkflowView {
         let triggers: Vec<_> = self
             .triggers
             .iter()
-            .map(|trigger| match &trigger.on {
+            .map(|trigger| match trigger.url.as_ref().or(trigger.on.as_ref()) {
                 Some(on) => format!("{} {on}", trigger.kind),
                 None => trigger.kind.clone(),
             })

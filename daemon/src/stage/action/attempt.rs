@@ -85,7 +85,10 @@ impl Action {
         job: &StepJob,
         time_limit: Duration,
     ) -> Result<Done, Failure> {
-        let fault = |error: crate::error::Error| Failure::permanent(error.detail().to_owned());
+        let fault = |error: crate::error::Error| {
+            let hint = error.hint().map(|hint| format!("; try: {hint}")).unwrap_or_default();
+            Failure::permanent(format!("{}: {}{hint}", error.code(), error.detail()))
+        };
         let secrets = self.secrets.named(context.tenant.id, step.secrets()).await.map_err(fault)?;
         // Every secret of the tenant, not only those that the step reads: a step can hand one on to the next.
         let redaction = self.secrets.open(context.tenant.id).await.map_err(fault)?.redaction.clone();
