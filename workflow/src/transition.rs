@@ -195,6 +195,33 @@ mod tests {
         insta::assert_snapshot!(table);
     }
 
+    /// One row a state and one column an event, as a guide shows it.
+    fn guide_table(states: &[&str], events: &[&str], next: impl Fn(usize, usize) -> String) -> String {
+        let mut table = format!("| | {} |\n|---|{}\n", events.join(" | "), "---|".repeat(events.len()));
+        for (row, state) in states.iter().enumerate() {
+            let cells: Vec<String> = (0..events.len()).map(|column| next(row, column)).collect();
+            writeln!(table, "| `{state}` | {} |", cells.join(" | ")).unwrap();
+        }
+        table
+    }
+
+    #[test]
+    fn the_guide_has_the_tables() {
+        let guide = include_str!("../../docs/stages.md");
+        let runs: Vec<_> = RunState::ALL.iter().map(|state| state.as_str()).collect();
+        let events: Vec<_> = RunEvent::ALL.iter().map(|event| event.as_str()).collect();
+        let table = guide_table(&runs, &events, |row, column| {
+            run(RunState::ALL[row], RunEvent::ALL[column]).map_or("", RunState::as_str).to_owned()
+        });
+        assert!(guide.contains(&table), "docs/stages.md shall have:\n{table}");
+        let steps: Vec<_> = StepState::ALL.iter().map(|state| state.as_str()).collect();
+        let events: Vec<_> = StepEvent::ALL.iter().map(|event| event.as_str()).collect();
+        let table = guide_table(&steps, &events, |row, column| {
+            step(StepState::ALL[row], StepEvent::ALL[column]).map_or("", StepState::as_str).to_owned()
+        });
+        assert!(guide.contains(&table), "docs/stages.md shall have:\n{table}");
+    }
+
     #[test]
     fn nothing_follows_a_terminal_state() {
         for state in RunState::ALL.iter().filter(|state| state.is_terminal()) {

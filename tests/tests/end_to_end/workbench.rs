@@ -324,7 +324,7 @@ async fn a_failed_test_is_told_to_people_and_to_build_servers() {
 async fn what_is_missing_is_told_before_it_fails() {
     let daemon = TestDaemon::start().await.unwrap();
     let acme = TestTenant::start(&daemon, "acme").await.unwrap();
-    let text = "name: a\non:\n  webhook: { path: in, verify: { scheme: github, secret: \"${{ secrets.HOOK }}\" } }\n  schedule: { at: \"2020-01-01T00:00:00\" }\nsteps:\n  - run: echo \"$V\"\n    env: { V: \"${{ vars.place }}\" }\n";
+    let text = "name: a\non:\n  webhook: { path: in, verify: { scheme: github, secret: \"${{ secrets.LATER }}\" } }\n  schedule: { at: \"2020-01-01T00:00:00\" }\nsteps:\n  - run: echo \"$V\"\n    env: { V: \"${{ vars.place }}\" }\n";
     let set = set(&[("a", text.to_owned())], &[]);
     let applied: WorkflowSetApplied =
         daemon.client().send(Operation::WorkflowApplySet, &["acme"], &set).await.unwrap();
@@ -335,10 +335,10 @@ async fn what_is_missing_is_told_before_it_fails() {
         view["triggers"][0].clone()
     };
     let before = hook().await;
-    assert!(before["warning"].as_str().is_some_and(|why| why.contains("HOOK")), "{before}");
+    assert!(before["warning"].as_str().is_some_and(|why| why.contains("LATER")), "{before}");
     let url = before["url"].as_str().unwrap().to_owned();
     assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/hooks/acme/in"), "{before}");
-    acme.secret("HOOK", "a-secret-of-the-hook").await.unwrap();
+    acme.secret("LATER", "a-secret-of-the-hook").await.unwrap();
     assert_eq!(hook().await["warning"], Value::Null);
 }
 

@@ -102,13 +102,23 @@ async fn an_idle_connection_is_closed_after_its_own_time() {
 async fn a_handler_may_take_longer_than_a_peer() {
     let all =
         ListenLimits { first_byte_timeout: SHORT, header_timeout: SHORT, idle_timeout: SHORT, ..limits() };
-    let served = Served::start(all, |_, _| async {
-        Clock::system().sleep(SHORT * 3).await;
-        text("at last")
+    let release = Arc::new(Notify::new());
+    let handler = Arc::clone(&release);
+    let served = Served::start(all, move |_, _| {
+        let release = Arc::clone(&handler);
+        async move {
+            release.notified().await;
+            text("at last")
+        }
     })
     .await;
     let mut stream = served.connect().await;
-    assert!(ask(&mut stream).await.ends_with("at last"));
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    // Every limit of a peer has passed, and it is still there.
+    let early = Clock::system().timeout(SHORT * 3, stream.read_u8()).await;
+    assert!(early.is_err(), "{early:?}");
+    release.notify_one();
+    assert!(answer(&mut stream).await.ends_with("at last"));
 }
 
 #[tokio::test]
