@@ -21,6 +21,7 @@ use crate::context::{Context, Origin};
 use crate::service::Authorized;
 use crate::service::event::Event;
 use crate::store::PAGE_LIMIT;
+use crate::store::fault_point::{self, Fault};
 use crate::store::tenant::events;
 
 const HOUR: i64 = 3_600_000;
@@ -256,6 +257,42 @@ async fn a_year(seed: u64) {
     }
     assert!(fired.values().all(|count| *count == 1), "seed {seed}");
     assert!(fired.len() > 1_500 && stops.len() > 20, "{} fires, {} stops", fired.len(), stops.len());
+}
+
+/// The disk fails at the commit that decides a fire: nothing of it is there, or all of it is and nobody can tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_fails_misses_and_doubles_no_fire() {
+    let folder = TempDir::new().unwrap();
+    let start = at("2026-06-01T00:00:30Z");
+    let mut inside = Inside::open(&folder, start).await;
+    let tenant = inside.tenant().await;
+    inside.apply("    - { cron: '0 * * * *', catchup: latest, overlap: allow }\n").await;
+    let file = folder.path().join("data/tenants").join(tenant.to_string()).join("tenant.db");
+    assert!(file.is_file(), "{} is where the faults go", file.display());
+    let (full, sync) = (fault_point::SQLITE_FULL, fault_point::SQLITE_IOERR_FSYNC);
+    let faults = [Fault::Before(full), Fault::After(sync), Fault::Before(sync), Fault::After(full)];
+    let mut failed = 0;
+    for (hour, (fault, restarts)) in (1..).zip(faults.into_iter().flat_map(|f| [(f, false), (f, true)])) {
+        let until = start + hour * HOUR;
+        inside.run_until(until - HOUR / 2 - 30_000).await;
+        fault_point::inject(&file, &[fault]);
+        let due = inside.service.schedules.first().unwrap().0;
+        inside.clock.advance(u64::try_from(due - inside.clock.now_ms()).unwrap());
+        failed += u32::from(inside.service.look_at_schedules(tenant).await.is_err());
+        if restarts {
+            // Nobody has looked since the commit failed.
+            let now = inside.clock.now_ms();
+            inside.close().await;
+            inside = Inside::open(&folder, now).await;
+        }
+        inside.run_until(until).await;
+    }
+    let fired = inside.fired(tenant).await;
+    let times: Vec<_> = fired.keys().map(|(_, fire)| (*fire + 30_000 - start) / HOUR).collect();
+    assert_eq!(times, (1..=8).collect::<Vec<_>>());
+    assert!(fired.values().all(|count| *count == 1), "{fired:?}");
+    assert!(failed >= 4, "only {failed} commits failed");
+    inside.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

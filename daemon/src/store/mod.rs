@@ -47,6 +47,8 @@ use crate::supervise::{Supervisor, TaskSpec};
 
 pub use check::Checked;
 pub use committer::Lane;
+#[cfg(test)]
+pub(crate) use committer::fault_point;
 pub use committer::file::Condition;
 use committer::file::{FileRef, Name};
 use connection::Sizes;

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
 
+pub(crate) use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_FSYNC};
 use rusqlite::{Connection, ffi};
 
 use crate::store::locked;
 
 /// Where the COMMIT fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Fault {
+pub(crate) enum Fault {
     /// Nothing reached the file.
     Before(i32),
     /// Everything reached the file, and the disk reported an error all the same.
@@ -20,7 +21,7 @@ pub(in crate::store) enum Fault {
 static FAULTS: LazyLock<Mutex<HashMap<PathBuf, Vec<Fault>>>> = LazyLock::new(Mutex::default);
 
 /// Lets the next commits of the file fail, one after another.
-pub(in crate::store) fn inject(path: &Path, faults: &[Fault]) {
+pub(crate) fn inject(path: &Path, faults: &[Fault]) {
     locked(&FAULTS).entry(path.to_owned()).or_default().extend(faults.iter().rev());
 }
 

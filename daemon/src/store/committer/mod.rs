@@ -17,7 +17,7 @@ mod work;
 pub(super) mod writer;
 
 #[cfg(test)]
-pub(super) mod fault_point;
+pub(crate) mod fault_point;
 
 use tenantry_protocol::state::StageName;
 
