@@ -2,6 +2,10 @@
 
 mod tally;
 
+mod buried;
+mod leases;
+mod stopping;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -421,5 +425,29 @@ async fn a_tenant_with_nothing_due_costs_no_open_file() {
     assert!(inside.service.store.is_open(tenant) && inside.service.store.open_count() == 1);
     assert_eq!(inside.fired(tenant).await.len(), 1);
     assert!(inside.parts.upkeep.drain(PATIENCE).await.is_complete());
+    inside.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fire_that_gives_its_place_up_is_recorded_under_its_own_schedule() {
+    let folder = TempDir::new().unwrap();
+    let start = at("2026-06-01T00:00:30Z");
+    let inside = Inside::open(&folder, start).await;
+    inside.tenant().await;
+    let first = "    - { cron: '0 * * * *', overlap: queue }\n";
+    inside.apply(&format!("{first}    - {{ cron: '30 * * * *', overlap: cancel-running }}\n")).await;
+    // What fires first is on its way for ever, as no stage takes it; what fires then waits, and the second schedule
+    // takes the place of all that wait.
+    inside.run_until(start + 2 * HOUR).await;
+    let admin = inside.admin(Some("acme"));
+    let audit = inside.service.list_audit(&admin, &AuditQuery::default()).await.unwrap();
+    let skipped = audit.items.iter().filter(|record| record.verb == "schedule.skip");
+    let told: Vec<_> = skipped.map(|record| record.detail["schedule"].as_str().unwrap()).collect();
+    assert!(told.contains(&"0 * * * *"), "{told:?}");
+    let next = inside.service.next_fires(&admin, "w", &NextQuery { limit: Some(1) }).await.unwrap();
+    for schedule in &next.schedules {
+        let count = told.iter().filter(|text| **text == schedule.schedule).count();
+        assert_eq!(u32::try_from(count).unwrap(), schedule.skipped, "{}: {told:?}", schedule.schedule);
+    }
     inside.close().await;
 }

@@ -45,8 +45,22 @@ pub(crate) fn record(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>, end: 
 
 /// Cancels a run that has not begun, and says why.
 pub(crate) fn refuse(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>, reason: String) -> Result<()> {
+    end_queued(ledger, material, RunEvent::Cancel, reason)
+}
+
+/// Fails a run that has not begun and never will.
+pub(crate) fn fail_queued(ledger: &mut Ledger<'_>, material: &Arc<RunMaterial>, error: String) -> Result<()> {
+    end_queued(ledger, material, RunEvent::StepFailed, error)
+}
+
+fn end_queued(
+    ledger: &mut Ledger<'_>,
+    material: &Arc<RunMaterial>,
+    event: RunEvent,
+    reason: String,
+) -> Result<()> {
     steps::cancel(ledger.tx, material.id, ledger.now)?;
-    let end = write_because(ledger, material, RunState::Queued, RunEvent::Cancel, Some(reason), None)?;
+    let end = write_because(ledger, material, RunState::Queued, event, Some(reason), None)?;
     record(ledger, material, end)
 }
 

@@ -83,6 +83,11 @@ pub(crate) fn leave(ledger: &mut Ledger<'_>, run: RunId, live: &Live) -> Result<
     if live.workflow.pace.concurrency.is_none() {
         return Ok(());
     }
+    free(ledger, run)
+}
+
+/// The same where it is not known whether the run had a place.
+pub(crate) fn free(ledger: &mut Ledger<'_>, run: RunId) -> Result<()> {
     let Some((workflow, key)) = places::remove(ledger.tx, run)? else { return Ok(()) };
     let group = Group { workflow, key: &key };
     while let Some((next, cap)) = places::first_waiting(ledger.tx, group)? {

@@ -12,10 +12,11 @@ use tenantry_protocol::state::{JobState, StageName};
 use tenantry_protocol::tenant::QueueView;
 
 use super::directory::Tenant;
+use super::flow::given_up;
+use super::ledger::Ledger;
 use super::step_job::StepJob;
 use super::{Authorized, Service, cursor};
 use crate::error::{Error, Result};
-use crate::store::WriteTx;
 use crate::store::tenant::jobs::{self, QueuedJob};
 use crate::store::tenant::{notifications, runs};
 
@@ -80,10 +81,8 @@ impl Service {
         let page = PageQuery { limit: query.limit, after: query.after.clone() };
         let (after, size, stage) = (cursor::id(page.after.as_deref())?, page.size(), query.stage);
         let file = self.store.tenant(tenant.id)?;
-        let rows = file.read(move |tx| jobs::list_dead(tx, after, size)).await?;
-        let mut page = cursor::page(rows, size, |row| row.id.to_string(), |row| view(row, Shown::Subject));
-        page.items.retain(|job| stage.is_none_or(|stage| job.stage == stage));
-        Ok(page)
+        let rows = file.read(move |tx| jobs::list_dead(tx, stage, after, size)).await?;
+        Ok(cursor::page(rows, size, |row| row.id.to_string(), |row| view(row, Shown::Subject)))
     }
 
     /// Shows a dead letter with its payload.
@@ -101,7 +100,7 @@ impl Service {
         let context = by.context.clone();
         self.change(tenant, move |ledger| {
             let job = jobs::get_dead(ledger.tx, id)?.ok_or_else(|| Error::not_found("dead letter", id))?;
-            refuse_ended_run(ledger.tx, &job)?;
+            refuse_what_goes_on(ledger, &job)?;
             if let Some(notification) = notification_of(&job) {
                 notifications::reopen(ledger.tx, notification)?;
             }
@@ -122,25 +121,35 @@ impl Service {
         let id = cursor::parse::<JobId>(id, "job")?;
         let context = by.context.clone();
         self.change(tenant, move |ledger| {
-            if !jobs::discard_dead(ledger.tx, id)? {
-                return Err(Error::not_found("dead letter", id));
+            let job = jobs::get_dead(ledger.tx, id)?.ok_or_else(|| Error::not_found("dead letter", id))?;
+            jobs::discard_dead(ledger.tx, id)?;
+            // A letter of an earlier release may be all that its run waits for.
+            if let (Some(run), Some(waits)) = (job.run_id, given_up::waits_for(job.stage, &job.payload))
+                && given_up::is_waiting(ledger, run, waits)?
+            {
+                given_up::give_up(ledger, run, "the job that it waited for was discarded")?;
             }
-            ledger.audit_by(&context, "job.discard", &id.to_string(), &json!({}))
+            ledger.audit_by(&context, "job.discard", &id.to_string(), &json!({ "stage": job.stage }))
         })
         .await
     }
 }
 
-/// A step that was given up has ended its run; the run would not go on.
-fn refuse_ended_run(tx: &WriteTx<'_>, job: &QueuedJob) -> Result<()> {
-    let (StageName::Action, Some(run)) = (job.stage, job.run_id) else { return Ok(()) };
-    match runs::state(tx, run)? {
-        Some(state) if state.is_terminal() => {
-            let detail = format!("{run} has {state} already; its steps are not tried again");
-            Err(Error::new(ErrorCode::StateConflict, detail).with_hint(format!("tenantry run retry {run}")))
-        }
-        _ => Ok(()),
+/// What waited for the job has failed with it and the run has gone on or ended; it would not go back for it.
+fn refuse_what_goes_on(ledger: &Ledger<'_>, job: &QueuedJob) -> Result<()> {
+    let (Some(run), Some(waits)) = (job.run_id, given_up::waits_for(job.stage, &job.payload)) else {
+        return Ok(());
+    };
+    let Some(state) = runs::state(ledger.tx, run)? else { return Ok(()) };
+    if given_up::is_waiting(ledger, run, waits)? {
+        return Ok(());
     }
+    let detail = if state.is_terminal() {
+        format!("{run} has {state} already; its steps are not tried again")
+    } else {
+        format!("{run} has gone on without the step; it is not tried again")
+    };
+    Err(Error::new(ErrorCode::StateConflict, detail).with_hint(format!("tenantry run retry {run}")))
 }
 
 fn notification_of(job: &QueuedJob) -> Option<NotificationId> {

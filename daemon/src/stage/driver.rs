@@ -6,6 +6,7 @@
 //! is then not repeated. If the lease ends first, or the daemon dies, the job is done again under the same
 //! idempotency key.
 //!
+//! **Invariant:** no handler is called under a lease that was lost, or that would lapse while it works.
 //! **Invariant:** a job leaves memory only settled, or with its lease left to lapse.
 //! Go next to [`super::settle`] for what is written and to [`super::feeder`] for jobs that come from disk.
 
@@ -82,31 +83,68 @@ impl Drop for Busy<'_> {
 }
 
 async fn serve<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) {
-    let outcome = attempt(stage, service, job).await;
-    settle_until_written(service, S::NAME, job, Arc::new(outcome)).await;
+    let mut lease_until = job.lease_until;
+    let Some(outcome) = attempt(stage, service, job, &mut lease_until).await else {
+        tracing::warn!(stage = %S::NAME, job = %job.id, "lease lapsed before the job was begun");
+        return;
+    };
+    settle_until_written(service, S::NAME, job, lease_until, Arc::new(outcome)).await;
 }
 
-/// Gathers the material and runs the handler. Whatever goes wrong becomes an outcome.
-async fn attempt<S: Stage>(stage: &S, service: &Arc<Service>, job: &HandedJob) -> Outcome {
-    let Some(tenant) = service.directory.get(job.tenant) else { return Outcome::Done(Vec::new()) };
-    if tenant.state != TenantState::Active {
-        // Suspended while the job was in memory: it goes back to disk and waits for the tenant to be resumed.
-        return Outcome::Snooze { until: service.clock.now_ms() };
-    }
-    let material = match gather(service, &tenant, S::NAME, job).await {
-        Ok(Some(material)) => material,
-        // What the job was about is gone: a run that was purged, a channel that was deleted.
-        Ok(None) => return Outcome::Done(Vec::new()),
-        Err(error) if is_transient(error.code()) => return again(service, S::NAME, job, &error.to_string()),
-        Err(error) => return reject(error.to_string()),
-    };
-    let Some(payload) = stage.payload(material) else {
-        return reject("its payload belongs to another stage");
+/// Gathers the material and runs the handler. Whatever goes wrong becomes an outcome; none if somebody else has the
+/// job by now, and then nothing was begun.
+async fn attempt<S: Stage>(
+    stage: &S,
+    service: &Arc<Service>,
+    job: &HandedJob,
+    lease_until: &mut i64,
+) -> Option<Outcome> {
+    let Some(tenant) = service.directory.get(job.tenant) else { return Some(Outcome::Done(Vec::new())) };
+    let payload = match prepare(stage, service, &tenant, job).await {
+        Ok(payload) => payload,
+        Err(outcome) => return Some(outcome),
     };
     let limit = stage.time_limit(&payload).saturating_add(OVERSTAY);
-    if let Err(error) = outlast(service, S::NAME, job, limit).await {
-        return again(service, S::NAME, job, &error.to_string());
+    match outlast(service, S::NAME, job, limit).await {
+        Ok(Some(until)) => *lease_until = until,
+        Ok(None) => return None,
+        Err(error) => return Some(again(service, S::NAME, job, &error.to_string())),
     }
+    Some(run(stage, service, tenant, job, payload, limit).await)
+}
+
+/// What the handler is given, or why it is not called.
+async fn prepare<S: Stage>(
+    stage: &S,
+    service: &Arc<Service>,
+    tenant: &Tenant,
+    job: &HandedJob,
+) -> std::result::Result<S::Payload, Outcome> {
+    if tenant.state != TenantState::Active {
+        // Suspended while the job was in memory: it goes back to disk and waits for the tenant to be resumed.
+        return Err(Outcome::Snooze { until: service.clock.now_ms() });
+    }
+    let material = match gather(service, tenant, S::NAME, job).await {
+        Ok(Some(material)) => material,
+        // What the job was about is gone: a run that was purged, a channel that was deleted.
+        Ok(None) => return Err(Outcome::Done(Vec::new())),
+        Err(error) if is_transient(error.code()) => {
+            return Err(again(service, S::NAME, job, &error.to_string()));
+        }
+        Err(error) => return Err(reject(error.to_string())),
+    };
+    stage.payload(material).ok_or_else(|| reject("its payload belongs to another stage"))
+}
+
+/// Calls the handler. The lease holds.
+async fn run<S: Stage>(
+    stage: &S,
+    service: &Arc<Service>,
+    tenant: Arc<Tenant>,
+    job: &HandedJob,
+    payload: S::Payload,
+    limit: Duration,
+) -> Outcome {
     let (sink, drain) = if S::IS_LONG { LineSink::new() } else { LineSink::closed() };
     let watch = service.running.watch(job.run.zip(stage.row(&payload)));
     let context = JobContext {
@@ -144,17 +182,23 @@ async fn gather(
     }
 }
 
-/// Makes the lease hold for as long as the handler may take: a job that came from disk was claimed without knowing.
-async fn outlast(service: &Service, stage: StageName, job: &HandedJob, limit: Duration) -> Result<()> {
+/// Makes the lease hold for as long as the handler may take: a job that came from disk was claimed without knowing, and
+/// one that has waited in memory may have lost its lease there. Answers until when it holds; none if it is lost.
+async fn outlast(
+    service: &Service,
+    stage: StageName,
+    job: &HandedJob,
+    limit: Duration,
+) -> Result<Option<i64>> {
     let needed = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
     let until = service.clock.now_ms().saturating_add(needed);
     if until <= job.lease_until {
-        return Ok(());
+        return Ok(Some(job.lease_until));
     }
     let until = until.saturating_add(service.handover.lease_margin_ms(stage));
     let (seq, token) = (job.seq, job.token);
     let file = service.store.tenant(job.tenant)?;
-    file.write(stage, move |tx| jobs::extend(tx, seq, token, until)).await.map(drop)
+    file.write(stage, move |tx| jobs::extend(tx, seq, token, until)).await.map(|held| held.then_some(until))
 }
 
 /// How a handler ended: with an outcome, too late, or with a panic.
@@ -227,12 +271,13 @@ async fn settle_until_written(
     service: &Arc<Service>,
     stage: StageName,
     job: &HandedJob,
+    lease_until: i64,
     outcome: Arc<Outcome>,
 ) {
     let mut pause = SETTLE_PAUSE;
     loop {
         let Err(error) = settle::settle(service, stage, job, Arc::clone(&outcome)).await else { return };
-        let left = job.lease_until - service.clock.now_ms();
+        let left = lease_until - service.clock.now_ms();
         if !is_transient(error.code()) || left <= 0 {
             abandon(service, stage, job, &error).await;
             return;

@@ -128,7 +128,7 @@ impl Play {
 
     async fn touch_dead(&mut self) {
         let admin = self.inside.admin(Some("acme"));
-        let dead = self.ledger(|ledger| jobs::list_dead(ledger.tx, None, 10)).await;
+        let dead = self.ledger(|ledger| jobs::list_dead(ledger.tx, None, None, 10)).await;
         let Some(job) = dead.first() else { return };
         let id = job.id.to_string();
         if self.below(3) == 0 {

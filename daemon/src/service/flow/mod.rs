@@ -4,8 +4,9 @@
 //! What happens next is decided by `tenantry_workflow::plan`, which is pure; here it becomes rows and jobs.
 //! **Invariant:** everything is computed from the rows as they are in this transaction.
 //! Go next to [`progress`] for steps, to [`items`] for `foreach`, to [`wake`] for what steps wait for, to [`stop`] for
-//! the early end.
+//! the early end, to [`given_up`] for the end of a run that cannot be read.
 
+pub(crate) mod given_up;
 pub(crate) mod items;
 pub(crate) mod progress;
 pub(crate) mod stop;

@@ -32,9 +32,7 @@ pub(crate) fn stop(
     let again = standing.stop.is_some() || standing.state == RunState::Queued;
     drop_jobs(ledger, material.id)?;
     runs::set_stop(ledger.tx, material.id, why)?;
-    for child in runs::live_children(ledger.tx, material.id, PAGE_LIMIT)? {
-        order(ledger, child)?;
-    }
+    order_children(ledger, material.id)?;
     let mut rows = steps::list_first(ledger.tx, material.id, step_count(material))?;
     outputs::fill_now(ledger, &mut rows)?;
     let mut at_work = Vec::new();
@@ -77,6 +75,19 @@ pub(crate) fn drop_jobs(ledger: &mut Ledger<'_>, run: RunId) -> Result<()> {
     let counted = dropped.iter().filter(|payload| !StepJob::is_aside_in(payload)).count();
     ledger.ended(StageName::Action, counted);
     Ok(())
+}
+
+/// Asks for everything to be stopped that the run has started and waits for, however much it is.
+pub(super) fn order_children(ledger: &mut Ledger<'_>, run: RunId) -> Result<()> {
+    let mut after = None;
+    loop {
+        let children = runs::live_children(ledger.tx, run, after, PAGE_LIMIT)?;
+        let Some(last) = children.last() else { return Ok(()) };
+        after = Some(*last);
+        for child in children {
+            order(ledger, child)?;
+        }
+    }
 }
 
 /// Asks for another run to be stopped, by a job: the order outlives a crash, and reaches what that run has started.

@@ -224,7 +224,7 @@ fn decide(ledger: &mut Ledger<'_>, row: &schedules::Schedule, looked: &mut Looke
             Fate::Skip => {
                 decided.skipped += 1;
                 looked.skipped += 1;
-                record_skipped(ledger, &fired, fire)?;
+                record_skipped(ledger, &fired, &spec.text, fire)?;
             }
             Fate::Later => {
                 decided.next_at = Some(ledger.now.saturating_add(HELD_AGAIN_MS));
@@ -255,7 +255,9 @@ fn supersede(ledger: &Ledger<'_>, by: &Fired<'_>, looked: &mut Looked) -> Result
         schedules::release(ledger.tx, by.workflow, &key, fire)?;
         schedules::skip(ledger.tx, by.workflow, &key)?;
         looked.skipped += 1;
-        record_skipped(ledger, by, fire)?;
+        // It belongs to its own entry, which need not be the one that takes its place.
+        let text = held_entry(ledger, by.workflow, &key)?.map_or(key, |(spec, _)| spec.text);
+        record_skipped(ledger, by, &text, fire)?;
     }
     Ok(())
 }
@@ -330,7 +332,7 @@ fn record_missed(ledger: &mut Ledger<'_>, fired: &Fired<'_>, missed: &due::Misse
     Ok(())
 }
 
-fn record_skipped(ledger: &Ledger<'_>, fired: &Fired<'_>, fire: i64) -> Result<()> {
-    let detail = json!({ "workflow": fired.name, "schedule": fired.spec.text, "fire": fire });
+fn record_skipped(ledger: &Ledger<'_>, fired: &Fired<'_>, schedule: &str, fire: i64) -> Result<()> {
+    let detail = json!({ "workflow": fired.name, "schedule": schedule, "fire": fire });
     ledger.audit(ACTOR, "schedule.skip", &fired.workflow.to_string(), "skipped", &detail)
 }

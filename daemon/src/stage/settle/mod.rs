@@ -5,6 +5,7 @@
 //! **Invariant:** the stage decides, settle records. No handler is called and nothing is waited for in here.
 
 mod begin_run;
+mod buried;
 mod deliver;
 mod end_attempt;
 mod gather;
@@ -22,6 +23,7 @@ use tenantry_protocol::feed::Change;
 use tenantry_protocol::id::{EventId, JobId, LeaseToken, RunId, TenantId};
 use tenantry_protocol::state::StageName;
 
+use self::buried::Ending;
 use self::look_back::LookBack;
 use super::outcome::{Effect, Outcome, Wake};
 use crate::error::{Error, Result};
@@ -56,6 +58,22 @@ pub async fn settle(
     outcome: Arc<Outcome>,
 ) -> Result<()> {
     let Some(tenant) = service.directory.get(job.tenant) else { return Ok(()) };
+    let ending = match &*outcome {
+        // Boxed: what is rare shall not make every settle larger.
+        Outcome::Reject { .. } => Box::pin(buried::ending(service, &tenant, stage, job, &outcome)).await,
+        _ => Ending::Said,
+    };
+    write(service, stage, job, outcome, ending).await
+}
+
+async fn write(
+    service: &Arc<Service>,
+    stage: StageName,
+    job: &HandedJob,
+    outcome: Arc<Outcome>,
+    ending: Ending,
+) -> Result<()> {
+    let Some(tenant) = service.directory.get(job.tenant) else { return Ok(()) };
     let file = service.store.tenant(job.tenant)?;
     let unstarted = unstarted(service, stage, job, &outcome);
     let earlier = look_back::look(service, tenant.id, job, &outcome).await?;
@@ -70,6 +88,7 @@ pub async fn settle(
             for (effect, blob) in effects_of(&outcome).iter().zip(&blobs) {
                 apply(&mut ledger, effect, *blob)?;
             }
+            buried::write(&mut ledger, &ending)?;
             if let Some(event) = unstarted {
                 ledger.decided(event);
             }
@@ -207,8 +226,11 @@ pub(super) fn apply(ledger: &mut Ledger<'_>, effect: &Effect, blob: Option<[u8; 
 /// Makes a dead letter of a job whose outcome cannot be written. Best effort: the lease lapses otherwise.
 pub(super) async fn bury(service: &Arc<Service>, stage: StageName, job: &HandedJob, error: &Error) {
     let error = format!("{}: {}", error.code(), error.operator_line());
-    let outcome = Outcome::Reject { error, effects: Vec::new() };
-    if let Err(error) = settle(service, stage, job, Arc::new(outcome)).await {
+    let outcome = Arc::new(Outcome::Reject { error: error.clone(), effects: Vec::new() });
+    let Err(refused) = settle(service, stage, job, Arc::clone(&outcome)).await else { return };
+    tracing::error!(%stage, job = %job.id, code = %refused.code(), "the run of a buried job cannot go on");
+    let ending = buried::bluntly(stage, job, &error);
+    if let Err(error) = write(service, stage, job, outcome, ending).await {
         tracing::error!(%stage, job = %job.id, code = %error.code(), "job could not be buried");
     }
 }

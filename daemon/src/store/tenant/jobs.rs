@@ -380,14 +380,19 @@ pub fn list_leased(tx: &ReadTx, stage: StageName, after: i64, limit: u32) -> Res
 const LIST_DEAD: &str = "
 select seq, id, stage, state, available_at, attempt, run_id, payload, created_at, error, lease_token, lease_until
 from job
-where state = 'dead' and id > ?1
+where state = 'dead' and id > ?1 and (?3 is null or stage = ?3)
 order by id
 limit ?2";
 
-/// Dead letters, oldest first, after the cursor.
-pub fn list_dead(tx: &ReadTx, cursor: Option<JobId>, limit: u32) -> Result<Vec<QueuedJob>> {
+/// Dead letters, of one stage if one is named, oldest first, after the cursor.
+pub fn list_dead(
+    tx: &ReadTx,
+    stage: Option<StageName>,
+    cursor: Option<JobId>,
+    limit: u32,
+) -> Result<Vec<QueuedJob>> {
     let after = cursor.as_ref().map_or(&[0; 16], Key::to_key);
-    Ok(tx.all(LIST_DEAD, params![after, page(limit)], queued)?)
+    Ok(tx.all(LIST_DEAD, params![after, page(limit), stage.map(StageName::as_str)], queued)?)
 }
 
 const GET_DEAD: &str = "

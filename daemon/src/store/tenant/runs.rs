@@ -239,11 +239,12 @@ pub fn set_ancestry(tx: &WriteTx, id: RunId, parent: Option<(RunId, u32)>, depth
 }
 
 const LIVE_CHILDREN: &str = "
-select id from run where parent_run_id = ?1 and ended_at is null order by id limit ?2";
+select id from run where parent_run_id = ?1 and ended_at is null and id > ?2 order by id limit ?3";
 
-/// The runs that a run has started, that it waits for and that have not ended.
-pub fn live_children(tx: &ReadTx, id: RunId, limit: u32) -> Result<Vec<RunId>> {
-    Ok(tx.all(LIVE_CHILDREN, params![id.as_bytes(), page(limit)], |row| key(row, 0))?)
+/// The runs that a run has started, that it waits for and that have not ended, after the cursor.
+pub fn live_children(tx: &ReadTx, id: RunId, cursor: Option<RunId>, limit: u32) -> Result<Vec<RunId>> {
+    let after = cursor.as_ref().map_or(&[0; 16], Key::to_key);
+    Ok(tx.all(LIVE_CHILDREN, params![id.as_bytes(), after, page(limit)], |row| key(row, 0))?)
 }
 
 const STATE: &str = "select state from run where id = ?1";

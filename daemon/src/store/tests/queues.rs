@@ -74,10 +74,13 @@ async fn dead_letters_are_listed_retried_and_discarded() {
             assert!(jobs::bury(tx, seq, job.lease.token, "broken")?);
         }
         add(tx, 9, None)?;
-        let dead = jobs::list_dead(tx, None, 2)?;
+        let dead = jobs::list_dead(tx, None, None, 2)?;
         assert_eq!(dead.len(), 2);
         assert_eq!(dead[0].error.as_deref(), Some("broken"));
-        let rest = jobs::list_dead(tx, Some(dead[1].id), 2)?;
+        assert_eq!(jobs::list_dead(tx, Some(STAGE), None, 9)?.len(), 3);
+        let other = StageName::ALL.iter().copied().find(|stage| *stage != STAGE);
+        assert_eq!(jobs::list_dead(tx, other, None, 9)?, [], "the stage is asked for before the page is cut");
+        let rest = jobs::list_dead(tx, None, Some(dead[1].id), 2)?;
         assert_eq!(rest.len(), 1);
         assert_eq!(jobs::get_dead(tx, rest[0].id)?.as_ref(), Some(&rest[0]));
         assert!(jobs::retry_dead(tx, dead[0].id, 4)? && !jobs::retry_dead(tx, dead[0].id, 4)?);

@@ -129,7 +129,8 @@ async fn runs_that_stop_and_runs_that_start_runs() {
         runs::insert_started(tx, &parent, 1_001)?;
         runs::insert_started(tx, &child, 2_001)?;
         runs::set_ancestry(tx, child.id, Some((parent.id, 3)), 1)?;
-        assert_eq!(runs::live_children(tx, parent.id, 10)?, [child.id]);
+        assert_eq!(runs::live_children(tx, parent.id, None, 10)?, [child.id]);
+        assert!(runs::live_children(tx, parent.id, Some(child.id), 10)?.is_empty());
         assert!(runs::set_stop(tx, child.id, Stop::TimeOut)? && !runs::set_stop(tx, child.id, Stop::Cancel)?);
         let standing = runs::standing(tx, child.id)?.expect("inserted");
         assert_eq!((standing.state, standing.stop), (RunState::Running, Some(Stop::TimeOut)));
@@ -138,7 +139,7 @@ async fn runs_that_stop_and_runs_that_start_runs() {
         assert_eq!((found.parent, found.depth), (Some((parent.id, 3)), 1));
         assert_eq!((found.outputs.as_deref(), found.stop), (Some("{}"), Some(Stop::TimeOut)));
         assert!(runs::end(tx, child.id, RunState::Running, RunState::TimedOut, None, 2_005)?);
-        assert!(runs::live_children(tx, parent.id, 10)?.is_empty());
+        assert!(runs::live_children(tx, parent.id, None, 10)?.is_empty());
         Ok(())
     })
     .await;
