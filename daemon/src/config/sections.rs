@@ -322,8 +322,8 @@ impl Default for Stages {
         Self {
             trigger: Stage { concurrency: 160, tenant_ceiling: 80, ..Stage::default() },
             action: Stage { concurrency: 256, tenant_ceiling: 64, ..Stage::default() },
-            logging: Stage { concurrency: 128, tenant_ceiling: 64, ..Stage::default() },
-            notification: Stage { concurrency: 128, tenant_ceiling: 32, ..Stage::default() },
+            logging: Stage { concurrency: 512, tenant_ceiling: 128, ..Stage::default() },
+            notification: Stage { concurrency: 512, tenant_ceiling: 128, ..Stage::default() },
         }
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
-use serde_json::json;
+use serde_json::{Value, json};
 use tenantry_protocol::error::ErrorCode;
 use tenantry_protocol::id::{EventId, RequestId};
 use tenantry_protocol::state::EventKind;
@@ -34,7 +34,6 @@ use crate::service::Service;
 use crate::service::directory::{Tenant, count};
 use crate::service::event::{Event, is_multipart, kept_headers};
 use crate::service::events::Arriving;
-use crate::service::material::EventMaterial;
 use crate::vault::SecretValue;
 
 /// How much of a content type or an encoding an answer repeats, in characters.
@@ -106,15 +105,16 @@ impl Ingress {
         if let Some(answer) = handshake::answer(hook.verify.scheme, &body) {
             return Ok(Received::Challenged(answer));
         }
-        let material = self.material(hook, &head, body).inspect_err(|_| refused())?;
-        let dedupe = dedupe::key_of(hook, &verified, &material)?;
-        let (event, value) = (material.event.id, Arc::clone(&material.value));
+        let event = Arc::new(self.event(hook, &head, body).inspect_err(|_| refused())?);
+        let value = value_of(hook, &event).inspect_err(|_| refused())?;
+        let dedupe = dedupe::key_of(hook, &verified, &event, value.as_ref())?;
         let asked = Asked { tenant: &tenant, live, hook, vars: &catalog.vars };
-        let waiter = respond::waiter(&self.service, &asked, event).inspect_err(|_| refused())?;
-        let accepted = self.service.accept(&context, &tenant, Arriving { material, dedupe }).await?;
+        let waiter = respond::waiter(&self.service, &asked, event.id).inspect_err(|_| refused())?;
+        let arriving = Arriving { event, value: value.clone(), dedupe };
+        let accepted = self.service.accept(&context, &tenant, arriving).await?;
         let answer = match waiter {
-            Some(waiter) => respond::result(&self.service, &asked, &accepted, waiter, &value).await?,
-            None => respond::acknowledge(&asked, &accepted, &value)?,
+            Some(waiter) => respond::result(&self.service, &asked, &accepted, waiter).await?,
+            None => respond::acknowledge(&asked, &accepted, value.as_deref())?,
         };
         Ok(Received::Answered(answer))
     }
@@ -160,19 +160,14 @@ impl Ingress {
         })
     }
 
-    fn material(
-        &self,
-        hook: &WebhookTrigger,
-        head: &http::request::Parts,
-        body: Bytes,
-    ) -> Result<EventMaterial> {
+    fn event(&self, hook: &WebhookTrigger, head: &http::request::Parts, body: Bytes) -> Result<Event> {
         let now = self.service.clock.now_ms();
         let query = head.uri.query();
         if query.is_some_and(|query| query.len() > QUERY_LIMIT) {
             let detail = format!("the query is longer than {QUERY_LIMIT} bytes");
             return Err(Error::new(ErrorCode::BadRequest, detail));
         }
-        let event = Event {
+        Ok(Event {
             id: EventId::new(now),
             kind: EventKind::Webhook,
             source: hook.path.clone(),
@@ -183,9 +178,7 @@ impl Ingress {
             body,
             received_at: now,
             depth: 0,
-        };
-        let value = event.value().map_err(|error| Error::new(ErrorCode::BadRequest, error.to_string()))?;
-        Ok(EventMaterial { event: Arc::new(event), value })
+        })
     }
 
     /// A refused signature is a record in the tenant's audit log; a storm of them is a few records.
@@ -234,6 +227,17 @@ impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         Self { error, allow: None }
     }
+}
+
+/// The event's value where the hook's own expressions need it; else its body is only looked at, which is a fraction of
+/// the work.
+fn value_of(hook: &WebhookTrigger, event: &Event) -> Result<Option<Arc<Value>>> {
+    let value = if hook.dedupe.is_some() || !hook.respond.is_usual() {
+        event.value().map(Some)
+    } else {
+        event.check().map(|()| None)
+    };
+    value.map_err(|error| Error::new(ErrorCode::BadRequest, error.to_string()))
 }
 
 fn takes_method(hook: &WebhookTrigger, method: &Method) -> std::result::Result<(), Refused> {

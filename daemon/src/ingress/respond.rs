@@ -47,11 +47,13 @@ pub(super) fn waiter(service: &Service, asked: &Asked<'_>, event: EventId) -> Re
 }
 
 /// 202 with the event's id; 200 for a repeat, because senders that look expect a success either way.
-pub(super) fn acknowledge(asked: &Asked<'_>, accepted: &Accepted, event: &Value) -> Result<Answer> {
+///
+/// The event's value is there where the trigger says anything about the answer.
+pub(super) fn acknowledge(asked: &Asked<'_>, accepted: &Accepted, event: Option<&Value>) -> Result<Answer> {
     let status = if accepted.duplicate { 200 } else { 202 };
     let usual = Reply::json(status, &json!({ "event": accepted.event, "duplicate": accepted.duplicate }));
     let values = Context {
-        event,
+        event: event.unwrap_or(&Value::Null),
         vars: asked.vars,
         tenant: &asked.tenant.value,
         workflow: &asked.live.value,
@@ -70,7 +72,6 @@ pub(super) async fn result(
     asked: &Asked<'_>,
     accepted: &Accepted,
     mut waiter: Waiter,
-    event: &Value,
 ) -> Result<Answer> {
     if accepted.duplicate {
         waiter.turn_to(accepted.event);
@@ -81,7 +82,7 @@ pub(super) async fn result(
     let decided = decided(service, asked.tenant, run, &mut waiter, accepted.duplicate);
     match service.clock.timeout(limit, decided).await {
         Ok(Ok(Some(state))) => of_run(service, asked, run, state).await,
-        Ok(Ok(None)) => acknowledge(asked, accepted, event),
+        Ok(Ok(None)) => acknowledge(asked, accepted, None),
         Ok(Err(error)) => Err(error),
         Err(_) => {
             let body = json!({ "event": accepted.event, "run": run, "duplicate": accepted.duplicate });

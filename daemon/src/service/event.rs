@@ -2,10 +2,12 @@
 
 mod body;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde::Serializer as _;
+use serde_json::Value;
 use tenantry_protocol::id::EventId;
 use tenantry_protocol::state::EventKind;
 use tenantry_workflow::INBOX;
@@ -68,18 +70,30 @@ pub fn kept_headers(headers: &http::HeaderMap, chosen: Option<&[String]>, proof:
         Some(chosen) => chosen.iter().any(|chosen| chosen == name),
         None => !DROPPED_HEADERS.contains(&name) && !is_credential_header(name),
     };
-    let mut kept = Map::new();
-    for (name, value) in headers {
-        let name = name.as_str();
-        if !wanted(name) || is_proof_header(name) || proof == Some(name) || kept.len() >= HEADERS_KEPT {
+    let mut kept: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(headers.keys_len().min(HEADERS_KEPT));
+    // Of a repeated field the first value counts.
+    for name in headers.keys() {
+        let field = name.as_str();
+        if !wanted(field) || is_proof_header(field) || proof == Some(field) || kept.len() >= HEADERS_KEPT {
             continue;
         }
-        kept.entry(name).or_insert_with(|| String::from_utf8_lossy(value.as_bytes()).into_owned().into());
+        if let Some(value) = headers.get(name) {
+            kept.push((field, String::from_utf8_lossy(value.as_bytes())));
+        }
     }
-    Value::Object(kept).to_string()
+    kept.sort_unstable_by_key(|(name, _)| *name);
+    let mut json = Vec::with_capacity(256);
+    let written = serde_json::Serializer::new(&mut json).collect_map(kept);
+    // Text is always valid JSON text.
+    written.ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_else(|| "{}".to_owned())
 }
 
 impl Event {
+    /// The event, if its row holds all of it.
+    pub fn inline(row: events::Event) -> Option<Self> {
+        (!matches!(row.body, Body::Blob(_))).then(|| Self::recorded(row, None))
+    }
+
     /// An event of the daemon's own, with a JSON body.
     pub fn internal(kind: EventKind, source: String, body: &Value, depth: u32, now: i64) -> Self {
         Self {
@@ -156,6 +170,11 @@ impl Event {
         Ok(Arc::new(Value::Object(
             fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
         )))
+    }
+
+    /// Whether [`Self::value`] can be made. Much cheaper than making it.
+    pub fn check(&self) -> Result<(), BadBody> {
+        body::check(self.content_type.as_deref(), &self.body)
     }
 
     /// Whether the body is no text, so that it is kept as a blob.

@@ -77,10 +77,24 @@ impl DedupeKey {
 /// An event at the door.
 #[derive(Clone, Debug)]
 pub struct Arriving {
-    /// The event and its value.
-    pub material: EventMaterial,
+    /// The event; its body is what its content type says.
+    pub event: Arc<Event>,
+    /// Its value, where it was needed already. Whoever handles the event makes it otherwise: a flood that queues up on
+    /// disk is read again anyhow.
+    pub value: Option<Arc<Value>>,
     /// By what a repeat is recognised, if it can be.
     pub dedupe: Option<DedupeKey>,
+}
+
+impl Arriving {
+    /// What its job takes along.
+    fn material(&self) -> Material {
+        let event = Arc::clone(&self.event);
+        match &self.value {
+            Some(value) => Material::Event(EventMaterial { event, value: Arc::clone(value) }),
+            None => Material::Unread(event),
+        }
+    }
 }
 
 impl Service {
@@ -93,8 +107,8 @@ impl Service {
         arriving: Arriving,
     ) -> Result<Accepted> {
         self.admit(tenant)?;
-        let blob = self.store_body(tenant.id, &arriving.material.event).await?;
-        let starts = self.prompt(tenant, &arriving.material).await;
+        let blob = self.store_body(tenant.id, &arriving.event).await?;
+        let starts = self.prompt(tenant, &arriving).await;
         let is_prompt = starts.is_some();
         match self.insert(context, tenant, arriving.clone(), blob, starts).await {
             // A mistake of ours in what it starts must not cost the event.
@@ -115,34 +129,34 @@ impl Service {
         blob: Option<[u8; 32]>,
         starts: Option<Starts>,
     ) -> Result<Accepted> {
-        let Arriving { material, dedupe } = arriving;
+        let queued = arriving.material();
+        let Arriving { event, dedupe, .. } = arriving;
         let file = self.store.tenant(tenant.id)?;
         let (service, entry, context) = (Arc::clone(self), Arc::clone(tenant), context.clone());
         let accepted = file.write_again(StageName::Trigger, move |tx| {
             let mut ledger = Ledger::new(Arc::clone(&service), Arc::clone(&entry), tx);
-            let event = material.event.id;
+            let id = event.id;
             if let Some(key) = &dedupe {
                 let expires = ledger.now.saturating_add(key.ttl_ms);
-                if let Claim::Seen(first) = dedupe::claim(tx, &key.hash, event, ledger.now, expires)? {
+                if let Claim::Seen(first) = dedupe::claim(tx, &key.hash, id, ledger.now, expires)? {
                     ledger.count(|tally| &tally.events_duplicate);
                     ledger.seal();
                     return Ok(Accepted { event: first, run: None, duplicate: true });
                 }
             }
             let actor = context.actor();
-            match &starts {
-                Some(starts) => {
-                    insert_accepted(&mut ledger, &material, blob, &actor)?;
-                    if !starts(&mut ledger)? {
-                        ledger.decided(event);
-                    }
+            if let Some(starts) = &starts {
+                insert_accepted(&mut ledger, &event, blob, &actor)?;
+                if !starts(&mut ledger)? {
+                    ledger.decided(id);
                 }
-                None => insert_event_by(&mut ledger, &material, blob, &actor)?,
+            } else {
+                insert_queued(&mut ledger, &event, queued.clone(), blob, &actor)?;
             }
-            let detail = json!({ "kind": material.event.kind, "source": material.event.source });
-            ledger.audit_by(&context, "event.accept", &event.to_string(), &detail)?;
+            let detail = json!({ "kind": event.kind, "source": event.source });
+            ledger.audit_by(&context, "event.accept", &id.to_string(), &detail)?;
             ledger.seal();
-            Ok(Accepted { event, run: None, duplicate: false })
+            Ok(Accepted { event: id, run: None, duplicate: false })
         });
         accepted.await
     }
@@ -194,8 +208,8 @@ impl Service {
         let EventEmit { name, data, idempotency_key } = emit;
         check_event_name(&name)?;
         let dedupe = idempotency_key.map(|key| DedupeKey::new("emit", &key, IDEMPOTENCY_TTL_MS));
-        let material = self.internal_event(EventKind::Emitted, name, &data)?;
-        self.accept(&by.context, tenant, Arriving { material, dedupe }).await
+        let EventMaterial { event, value } = self.internal_event(EventKind::Emitted, name, &data)?;
+        self.accept(&by.context, tenant, Arriving { event, value: Some(value), dedupe }).await
     }
 
     /// An event that did not come over HTTP.
@@ -282,12 +296,22 @@ pub fn insert_event_by(
     blob: Option<[u8; 32]>,
     actor: &str,
 ) -> Result<()> {
-    insert_accepted(ledger, material, blob, actor)?;
+    insert_queued(ledger, &material.event, Material::Event(material.clone()), blob, actor)
+}
+
+fn insert_queued(
+    ledger: &mut Ledger<'_>,
+    event: &Event,
+    material: Material,
+    blob: Option<[u8; 32]>,
+    actor: &str,
+) -> Result<()> {
+    insert_accepted(ledger, event, blob, actor)?;
     ledger.enqueue(Enqueue {
         stage: StageName::Trigger,
         run: None,
-        payload: &TriggerJob::event(material.event.id),
-        material: Some(Material::Event(material.clone())),
+        payload: &TriggerJob::event(event.id),
+        material: Some(material),
         limit_ms: 0,
     })?;
     Ok(())
@@ -295,25 +319,18 @@ pub fn insert_event_by(
 
 fn insert_accepted(
     ledger: &mut Ledger<'_>,
-    material: &EventMaterial,
+    event: &Event,
     blob: Option<[u8; 32]>,
     actor: &str,
 ) -> Result<()> {
-    insert_row(ledger, material, blob, actor)?;
-    let event = &material.event;
+    insert_row(ledger, event, blob, actor)?;
     ledger.count(|tally| &tally.events_accepted);
     ledger.change(|| Change::Event { event: event.id, source: event.source.clone() });
     Ok(())
 }
 
 /// Inserts an event without a job: the one of a batch, whose run begins with it.
-pub fn insert_row(
-    ledger: &Ledger<'_>,
-    material: &EventMaterial,
-    blob: Option<[u8; 32]>,
-    actor: &str,
-) -> Result<()> {
-    let event = &material.event;
+pub fn insert_row(ledger: &Ledger<'_>, event: &Event, blob: Option<[u8; 32]>, actor: &str) -> Result<()> {
     let body = match blob {
         Some(hash) => Body::Blob(hash),
         None if event.body.is_empty() => Body::None,

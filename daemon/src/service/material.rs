@@ -25,6 +25,8 @@ use crate::store::tenant::waiters::Waiter;
 pub enum Material {
     /// For the trigger stage.
     Event(EventMaterial),
+    /// For the trigger stage: an event whose value nobody has needed so far.
+    Unread(Arc<Event>),
     /// For the trigger stage: an event, and the steps that may wait for it.
     Awaited(EventMaterial, Vec<Waiter>),
     /// For the trigger stage: it is the turn of a run that is there already, in the slot that its throttle gave it.

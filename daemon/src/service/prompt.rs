@@ -7,11 +7,14 @@
 //! keeps what went wrong as a dead letter.
 //! Go next to `stage::trigger` for the decision.
 
+use std::sync::Arc;
+
 use tenantry_protocol::state::EventKind;
 
 use super::Service;
 use super::catalog::TenantCatalog;
 use super::directory::Tenant;
+use super::events::Arriving;
 use super::ledger::Ledger;
 use super::material::EventMaterial;
 use crate::error::Result;
@@ -28,15 +31,17 @@ pub trait Prompt: Send + Sync {
 
 impl Service {
     /// What an event starts that need not queue up.
-    pub(super) async fn prompt(&self, tenant: &Tenant, event: &EventMaterial) -> Option<Starts> {
+    pub(super) async fn prompt(&self, tenant: &Tenant, arriving: &Arriving) -> Option<Starts> {
         let stage = self.prompt.get()?;
         // Steps may wait for an emitted event, and only a reading after its commit tells which.
-        let may = matches!(event.event.kind, EventKind::Webhook | EventKind::Manual);
+        let may = matches!(arriving.event.kind, EventKind::Webhook | EventKind::Manual);
         if !may || !self.handover.is_clear(tenant.id) {
             return None;
         }
         let catalog = self.catalog.of(tenant.id).await.ok()?;
-        match catch(|| stage.starts(tenant, &catalog, event)) {
+        let value = arriving.value.clone().map_or_else(|| arriving.event.value(), Ok).ok()?;
+        let event = EventMaterial { event: Arc::clone(&arriving.event), value };
+        match catch(|| stage.starts(tenant, &catalog, &event)) {
             Ok(starts) => starts,
             Err(panicked) => {
                 tracing::error!(tenant = %tenant.id, panic = panicked.message(), "the prompt decision panicked");

@@ -21,7 +21,7 @@ use super::catalog::Live;
 use super::directory::Tenant;
 use super::events::{Arriving, DedupeKey, IDEMPOTENCY_TTL_MS, event_of, run_of};
 use super::flow::{self, stop};
-use super::material::RunMaterial;
+use super::material::{EventMaterial, RunMaterial};
 use super::{Authorized, Service, cursor, end_run, step_value, variables};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -43,10 +43,12 @@ impl Service {
         let tenant = by.require_tenant(Permission::WorkflowRun)?;
         let live = self.workflow(tenant, name).await?;
         let inputs = inputs(&live, &start)?;
-        let material = self.internal_event(EventKind::Manual, live.name.clone(), &inputs)?;
+        let EventMaterial { event, value } =
+            self.internal_event(EventKind::Manual, live.name.clone(), &inputs)?;
         let scope = format!("run:{}", live.id);
         let dedupe = start.idempotency_key.map(|key| DedupeKey::new(&scope, &key, IDEMPOTENCY_TTL_MS));
-        let mut accepted = self.accept(&by.context, tenant, Arriving { material, dedupe }).await?;
+        let arriving = Arriving { event, value: Some(value), dedupe };
+        let mut accepted = self.accept(&by.context, tenant, arriving).await?;
         accepted.run = Some(run_of(accepted.event, live.id));
         Ok(accepted)
     }

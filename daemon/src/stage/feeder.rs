@@ -12,15 +12,20 @@ use tenantry_protocol::state::{StageName, StepState, TenantState};
 
 use crate::error::Result;
 use crate::service::Service;
+use crate::service::event::Event;
 use crate::service::handover::HandedJob;
+use crate::service::material::Material;
 use crate::service::step_job::StepJob;
+use crate::service::trigger_job::TriggerJob;
 use crate::store::WriteTx;
 use crate::store::tenant::jobs::{self, Job};
-use crate::store::tenant::steps;
+use crate::store::tenant::{events, steps};
 use crate::supervise::{Stop, Supervisor, TaskSpec};
 
 /// How long a tenant whose file cannot be written is left alone, in milliseconds.
 const PAUSE_MS: i64 = 1_000;
+/// Bytes of events that are read along with one claim.
+const READ_AHEAD: usize = 256 * 1024;
 
 /// Starts the feeder of a stage under the supervisor.
 pub fn start(stage: StageName, service: &Arc<Service>, supervisor: &Supervisor) {
@@ -130,7 +135,13 @@ async fn claim(
         if stage == StageName::Action {
             restart_steps(tx, &jobs, now)?;
         }
-        Ok((jobs.into_iter().map(|job| handed(tenant, job)).collect(), caught_up))
+        let mut room = READ_AHEAD;
+        let mut hand = |job| {
+            let material = if stage == StageName::Trigger { arrived(tx, &job, &mut room)? } else { None };
+            Ok(handed(tenant, job, material))
+        };
+        let jobs = jobs.into_iter().map(&mut hand).collect::<Result<_>>()?;
+        Ok((jobs, caught_up))
     })
     .await
 }
@@ -147,7 +158,21 @@ fn restart_steps(tx: &WriteTx<'_>, jobs: &[Job], now: i64) -> Result<()> {
     Ok(())
 }
 
-fn handed(tenant: TenantId, job: Job) -> HandedJob {
+/// The event of a trigger job, read along with the claim: a flood's events would else be fetched one by one. One that
+/// is larger than `room` is read when its turn comes.
+fn arrived(tx: &WriteTx<'_>, job: &Job, room: &mut usize) -> Result<Option<Material>> {
+    let Ok(TriggerJob { event: Some(id), .. }) = TriggerJob::decode(&job.payload) else { return Ok(None) };
+    if *room == 0 {
+        return Ok(None);
+    }
+    let Some(event) = events::get(tx, id)?.and_then(Event::inline) else { return Ok(None) };
+    let bytes = event.body.len() + event.headers.len();
+    let fits = bytes <= *room;
+    *room = room.saturating_sub(bytes);
+    Ok(fits.then(|| Material::Unread(Arc::new(event))))
+}
+
+fn handed(tenant: TenantId, job: Job, material: Option<Material>) -> HandedJob {
     HandedJob {
         tenant,
         seq: job.seq,
@@ -157,6 +182,6 @@ fn handed(tenant: TenantId, job: Job) -> HandedJob {
         attempt: job.attempt,
         run: job.run_id,
         payload: job.payload.into(),
-        material: None,
+        material,
     }
 }

@@ -14,6 +14,7 @@ use tenantry_workflow::limits::MAX_BATCH_SIZE;
 use crate::error::{Error, Result};
 use crate::service::Service;
 use crate::service::directory::Tenant;
+use crate::service::event::Event;
 use crate::service::events;
 use crate::service::handover::HandedJob;
 use crate::service::material::{
@@ -33,6 +34,7 @@ pub fn is_incomplete(tenant: &Tenant, material: &Material) -> bool {
     match material {
         Material::Record(record, run, None) => asks(record, run),
         Material::Event(event) => may_be_awaited(tenant, event),
+        Material::Unread(_) => true,
         _ => false,
     }
 }
@@ -54,6 +56,7 @@ pub async fn material(
     job: &HandedJob,
 ) -> Result<Option<Material>> {
     let material = match (&job.material, stage) {
+        (Some(Material::Unread(event)), _) => Some(Material::Event(read(Arc::clone(event))?)),
         (Some(material), _) => Some(material.clone()),
         (None, StageName::Trigger) => trigger(service, tenant, job).await?,
         (None, StageName::Action) => step(service, tenant, job).await?,
@@ -103,9 +106,14 @@ async fn trigger(service: &Service, tenant: &Tenant, job: &HandedJob) -> Result<
 }
 
 async fn event(service: &Service, tenant: &Tenant, id: EventId) -> Result<Option<EventMaterial>> {
-    let Some(event) = events::load(service, tenant.id, id).await? else { return Ok(None) };
+    let event = events::load(service, tenant.id, id).await?;
+    event.map(|event| read(Arc::new(event))).transpose()
+}
+
+/// An event with its value. Its body was looked at before it was accepted.
+fn read(event: Arc<Event>) -> Result<EventMaterial> {
     let value = event.value().map_err(|error| Error::internal(error.to_string()))?;
-    Ok(Some(EventMaterial { event: Arc::new(event), value }))
+    Ok(EventMaterial { event, value })
 }
 
 /// Gathered events with the workflow that waits for them.

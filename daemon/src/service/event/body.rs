@@ -3,7 +3,10 @@
 //! JSON is parsed, a form becomes an object, text a string. Anything else is kept as a blob and described, never
 //! decoded: `{"size": …, "sha256": …, "content_type": …}`.
 
+use std::fmt;
+
 use ring::digest::{SHA256, digest};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value, json};
 use tenantry_protocol::merkle::record::to_hex;
 
@@ -91,6 +94,69 @@ pub(super) fn value(content_type: Option<&str>, body: &[u8]) -> Result<Value, Ba
     Ok(Value::String(String::from_utf8_lossy(body).into_owned()))
 }
 
+/// Whether [`value`] can be made, without making it.
+pub(super) fn check(content_type: Option<&str>, body: &[u8]) -> Result<(), BadBody> {
+    let essence = essence(content_type);
+    if body.is_empty() || media(&essence) != Media::Json {
+        return Ok(());
+    }
+    serde_json::from_slice::<Sound>(body)
+        .map(|_| ())
+        .map_err(|error| BadBody { content_type: essence, error: error.to_string() })
+}
+
+/// JSON that is looked at as closely as if it were kept: `serde::de::IgnoredAny` lets numbers, text and depth pass that
+/// [`Value`] refuses.
+struct Sound;
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Sound {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any valid JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(Self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(Self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
+        while fields.next_entry::<Self, Self>()?.is_some() {}
+        Ok(Self)
+    }
+}
+
 /// The SHA-256 of a body in hexadecimal digits.
 pub fn sha256_hex(body: &[u8]) -> String {
     let mut hash = [0; 32];
@@ -106,6 +172,8 @@ pub(super) fn form(text: &[u8]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn body(content_type: Option<&str>, body: &[u8]) -> Value {
@@ -141,6 +209,52 @@ mod tests {
         );
         assert!(is_binary(Some("application/octet-stream"), b"text") && !is_binary(Some("image/png"), b""));
         assert!(!is_binary(Some("application/json"), b"\xff"), "that is refused, not kept");
+    }
+
+    fn both(text: &[u8]) -> (bool, bool) {
+        let content_type = Some("application/json");
+        (check(content_type, text).is_ok(), value(content_type, text).is_ok())
+    }
+
+    #[test]
+    fn what_is_looked_at_only_is_looked_at_closely() {
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        for sound in
+            ["", "null", "{\"a\":[1,-2,0.5,true,\"\\u00e4\"]}", &deep(127), "{\"a\":1,\"a\":2}", "1e308"]
+        {
+            assert_eq!(both(sound.as_bytes()), (true, true), "{sound}");
+        }
+        for broken in [
+            "{",
+            "[1,]",
+            "01",
+            "1e999",
+            "\"\\ud800\"",
+            "{1:2}",
+            "nul",
+            "[] []",
+            &deep(128),
+            "{\"\\ud800\":1}",
+        ] {
+            assert_eq!(both(broken.as_bytes()), (false, false), "{broken}");
+        }
+        assert_eq!(both(b"\"\xff\""), (false, false));
+        assert_eq!(check(Some("text/plain"), b"{"), Ok(()));
+        let (looked, read) = (check(Some("a/b+json"), b"{"), value(Some("a/b+json"), b"{"));
+        assert_eq!(
+            looked.map_err(|error| error.to_string()).err(),
+            read.map_err(|error| error.to_string()).err()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn looking_at_a_body_and_reading_it_say_the_same(text in "[\\[\\]{}:,\"\\\\u0-9a-fd8eE.+-]{0,24}", bytes in any::<Vec<u8>>()) {
+            for body in [text.as_bytes(), &bytes] {
+                let (looked, read) = both(body);
+                prop_assert_eq!(looked, read, "{:?}", body);
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 
+/// Jobs that one refill claims at the most: other closures and other files wait meanwhile.
+const REFILL: usize = 128;
+
 /// What bounds the lanes of one stage.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LaneLimits {
@@ -142,7 +145,7 @@ impl<K: Copy + Eq + Ord + Hash, J> Lanes<K, J> {
         let room = if self.bytes >= self.limits.bytes { 0 } else { room };
         let share = self.limits.share();
         let lane = self.lane(tenant);
-        let count = share.saturating_sub(lane.waiting()).min(room);
+        let count = share.saturating_sub(lane.waiting()).min(room).min(REFILL);
         lane.reserved += count;
         lane.refilling = true;
         self.jobs += count;
@@ -312,6 +315,13 @@ mod tests {
         lanes.caught_up(1);
         lanes.refilled(1, true);
         assert!(lanes.reserve(1, 1));
+    }
+
+    #[test]
+    fn a_refill_is_bounded_however_much_memory_is_free() {
+        let mut lanes = Lanes::<u8, u32>::new(LaneLimits { jobs: 100_000, ..LIMITS });
+        lanes.set_behind(1);
+        assert_eq!(lanes.reserve_refill(1), REFILL);
     }
 
     #[test]

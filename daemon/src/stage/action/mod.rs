@@ -75,6 +75,7 @@ impl Stage for Action {
         match material {
             Material::Step(run, job) => Some(StepPayload { run, job }),
             Material::Event(_)
+            | Material::Unread(_)
             | Material::Awaited(..)
             | Material::Turn(..)
             | Material::Gathered(_)

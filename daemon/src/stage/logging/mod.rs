@@ -59,6 +59,7 @@ impl Stage for Logging {
         match material {
             Material::Record(record, run, previous) => Some(LoggingPayload { record, run, previous }),
             Material::Event(_)
+            | Material::Unread(_)
             | Material::Awaited(..)
             | Material::Turn(..)
             | Material::Gathered(_)

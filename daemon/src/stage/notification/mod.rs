@@ -46,6 +46,7 @@ impl Stage for Notification {
         match material {
             Material::Notification(notification) => Some(notification),
             Material::Event(_)
+            | Material::Unread(_)
             | Material::Awaited(..)
             | Material::Turn(..)
             | Material::Gathered(_)

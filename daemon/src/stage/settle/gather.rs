@@ -124,7 +124,7 @@ pub(super) fn start(ledger: &mut Ledger<'_>, start: &StartGathered, blob: Option
     }
     gatherings::delete(ledger.tx, seen.id)?;
     if let Some(event) = &start.event {
-        events::insert_row(ledger, event, blob, "system:trigger")?;
+        events::insert_row(ledger, &event.event, blob, "system:trigger")?;
     }
     if let Some(run) = &start.start {
         return start_run::apply(ledger, run);

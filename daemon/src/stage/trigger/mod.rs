@@ -64,7 +64,9 @@ impl Stage for Trigger {
             Material::Turn(turn, slot, run) => Some(TriggerPayload::Turn(turn, slot, run)),
             Material::Gathered(gathered) => Some(TriggerPayload::Gathered(gathered)),
             Material::Awaited(event, waiters) => Some(TriggerPayload::Event(event, waiters)),
-            Material::Step(..) | Material::Record(..) | Material::Notification(_) => None,
+            Material::Unread(_) | Material::Step(..) | Material::Record(..) | Material::Notification(_) => {
+                None
+            }
         }
     }
 

@@ -2,9 +2,10 @@
 //! own runs go on, and whether a notification that is queued meanwhile, of a tenant beside them, is held up.
 
 use std::io;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::reading::Reading;
+use super::sustained::CLOSURES_A_RUN;
 use super::{Bench, WARM_UP};
 use crate::board::Lane;
 use crate::generator::flood;
@@ -20,16 +21,20 @@ pub(crate) async fn measure(bench: &mut Bench) -> io::Result<()> {
 
     let running = flood(&board, bench.daemon.ingress, &bench.webhooks, bench.connections, Lane::Load)?;
     tokio::time::sleep(WARM_UP).await;
-    let counts = board.counts(Lane::Load);
-    let (begun, accepted, completed) =
-        (Instant::now(), counts.accepted.load(Relaxed), counts.completed.load(Relaxed));
+    let before = Reading::take(bench, Lane::Load)?;
     let slowest = bench.probe_deliveries(bench.window()).await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let accepts = (counts.accepted.load(Relaxed) - accepted) as f64 / seconds;
-    let completes = (counts.completed.load(Relaxed) - completed) as f64 / seconds;
+    let after = Reading::take(bench, Lane::Load)?;
+    let seconds = (after.at - before.at).as_secs_f64();
+    let accepts = (after.accepted - before.accepted) as f64;
+    let completes = (after.completed - before.completed) as f64;
+    let group =
+        (accepts + completes * (CLOSURES_A_RUN - 1.0)) / (after.batches - before.batches).max(1) as f64;
+    let (accepts, completes) = (accepts / seconds, completes / seconds);
     running.stop()?;
     let left = board.outstanding();
+    let stopped = Reading::take(bench, Lane::Load)?;
     let drained = bench.drain(PHASE).await?;
+    let emptied = Reading::take(bench, Lane::Load)?;
     let loaded = settled(bench).await;
 
     let refused = bench.refused(Lane::Load);
@@ -42,10 +47,20 @@ pub(crate) async fn measure(bench: &mut Bench) -> io::Result<()> {
         let share = completes / sustained * 100.0;
         report.judge(PHASE, "completed while it lasts, of sustained", share, "%", Target::AtLeast(70.0));
     }
+    report.tell(PHASE, "write closures a commit", group, "closures");
+    let busy = after.daemon - before.daemon + after.own - before.own + after.runner - before.runner;
+    report.tell(PHASE, "cores busy with all of it", busy / seconds, "cores");
     report.tell(PHASE, "left when it ends", left as f64, "runs");
     report.tell(PHASE, "time until they are completed", drained.as_secs_f64(), "s");
-    let pace = left as f64 / drained.as_secs_f64().max(0.001);
-    report.tell(PHASE, "pace of that", pace, "runs/s");
+    let ended = (emptied.completed - stopped.completed) as f64;
+    // A handful of runs tells nothing about a pace.
+    if ended >= 1_000.0 {
+        report.tell(PHASE, "pace of that", ended / drained.as_secs_f64(), "runs/s");
+        let group = ended * (CLOSURES_A_RUN - 1.0) / (emptied.batches - stopped.batches).max(1) as f64;
+        report.tell(PHASE, "write closures a commit meanwhile", group, "closures");
+        let micros = (emptied.daemon - stopped.daemon) * 1e6 / ended;
+        report.tell(PHASE, "processor time of the daemon a run meanwhile", micros, "µs");
+    }
     report.tell(PHASE, "queued notification → received, unloaded p50", unloaded.p50, "ms");
     report.tell(PHASE, "queued notification → received, unloaded p99", unloaded.p99, "ms");
     report.tell(PHASE, "queued notification → received, in the flood p50", loaded.p50, "ms");

@@ -6,6 +6,7 @@ pub(crate) mod latency;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod neighbour;
+mod reading;
 pub(crate) mod sustained;
 
 use std::io;

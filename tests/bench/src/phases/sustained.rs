@@ -1,20 +1,18 @@
 //! As many runs as complete, with no more under way than keeps the pipeline full.
 
 use std::io;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
+use super::reading::Reading;
 use super::{Bench, WARM_UP};
 use crate::board::Lane;
 use crate::generator::flood;
-use crate::process::{children, processor};
 use crate::report::Target;
 
 const PHASE: &str = "sustained";
 /// Runs under way.
 pub(crate) const IN_FLIGHT: usize = 512;
 /// What one run writes: accepting it, and one settlement a stage.
-const CLOSURES_A_RUN: f64 = 5.0;
+pub(super) const CLOSURES_A_RUN: f64 = 5.0;
 
 pub(crate) async fn measure(bench: &mut Bench) -> io::Result<()> {
     let board = bench.board.clone();
@@ -22,9 +20,9 @@ pub(crate) async fn measure(bench: &mut Bench) -> io::Result<()> {
     let target = bench.daemon.ingress;
     let running = flood(&board, target, &bench.webhooks, bench.connections, Lane::Bounded)?;
     tokio::time::sleep(WARM_UP).await;
-    let before = Reading::take(bench)?;
+    let before = Reading::take(bench, Lane::Bounded)?;
     tokio::time::sleep(bench.window()).await;
-    let after = Reading::take(bench)?;
+    let after = Reading::take(bench, Lane::Bounded)?;
     running.stop()?;
     bench.drain(PHASE).await?;
     let seconds = (after.at - before.at).as_secs_f64();
@@ -46,35 +44,4 @@ pub(crate) async fn measure(bench: &mut Bench) -> io::Result<()> {
     let refused = bench.refused(Lane::Bounded);
     bench.report.tell(PHASE, "refused", refused as f64, "events");
     Ok(())
-}
-
-struct Reading {
-    at: Instant,
-    completed: u64,
-    batches: i64,
-    daemon: f64,
-    runner: f64,
-    own: f64,
-}
-
-impl Reading {
-    fn take(bench: &Bench) -> io::Result<Self> {
-        let pid = bench.daemon.pid();
-        let batches = bench.daemon.tenant_files().into_iter().map(|file| batches(&file));
-        let batches = batches.sum::<rusqlite::Result<i64>>().map_err(io::Error::other)?;
-        Ok(Self {
-            batches,
-            daemon: processor(pid),
-            runner: children(pid).into_iter().map(processor).sum(),
-            own: processor(std::process::id()),
-            completed: bench.board.counts(Lane::Bounded).completed.load(Relaxed),
-            at: Instant::now(),
-        })
-    }
-}
-
-/// How many transactions a tenant's file has seen.
-fn batches(file: &std::path::Path) -> rusqlite::Result<i64> {
-    let connection = rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.query_row("select batch from head", [], |row| row.get(0))
 }
