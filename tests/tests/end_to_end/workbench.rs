@@ -154,7 +154,7 @@ notify: { on: failure, channel: desk, message: x }
     };
     assert_eq!(missing(), json!(["secret KEY", "variable HOST", "variable PATH", "channel desk"]));
     assert!(plan(&[]).contains("variable HOST"));
-    acme.secret("KEY", "k").await.unwrap();
+    acme.secret("KEY", "k-of-eight").await.unwrap();
     shell.ends(0, &["var", "set", "HOST", "a.example", "-t", "acme"]);
     assert_eq!(missing(), json!(["variable PATH", "channel desk"]));
     shell.ends(0, &["var", "set", "PATH", "x", "-t", "acme"]);
