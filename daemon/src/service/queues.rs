@@ -127,7 +127,7 @@ impl Service {
             if let (Some(run), Some(waits)) = (job.run_id, given_up::waits_for(job.stage, &job.payload))
                 && given_up::is_waiting(ledger, run, waits)?
             {
-                given_up::give_up(ledger, run, "the job that it waited for was discarded")?;
+                given_up::give_up(ledger, job.stage, run, "the job that it waited for was discarded")?;
             }
             ledger.audit_by(&context, "job.discard", &id.to_string(), &json!({ "stage": job.stage }))
         })

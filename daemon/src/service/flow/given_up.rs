@@ -57,8 +57,8 @@ pub(crate) fn is_waiting(ledger: &Ledger<'_>, run: RunId, waits: Waits) -> Resul
     })
 }
 
-/// Ends a run that has not ended.
-pub(crate) fn give_up(ledger: &mut Ledger<'_>, id: RunId, error: &str) -> Result<()> {
+/// Ends a run that has not ended, because of a job of that stage.
+pub(crate) fn give_up(ledger: &mut Ledger<'_>, stage: StageName, id: RunId, error: &str) -> Result<()> {
     let run = runs::get(ledger.tx, id)?;
     let Some(run) = run.filter(|run| !run.state.is_terminal()) else { return Ok(()) };
     let state = transition::run(run.state, RunEvent::StepFailed).map_err(|error| illegal(&error))?;
@@ -95,5 +95,5 @@ pub(crate) fn give_up(ledger: &mut Ledger<'_>, id: RunId, error: &str) -> Result
     });
     ledger.change(|| Change::Run { run: id, workflow, state, error: Some(error.to_owned()) });
     groups::free(ledger, id)?;
-    ledger.audit("system:upkeep", "run.end", &id.to_string(), state.as_str(), &detail)
+    ledger.audit(&format!("system:{stage}"), "run.end", &id.to_string(), state.as_str(), &detail)
 }

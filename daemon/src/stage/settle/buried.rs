@@ -112,13 +112,13 @@ fn failed(
 }
 
 /// Writes it, in the transaction that buries the job.
-pub(super) fn write(ledger: &mut Ledger<'_>, ending: &Ending) -> Result<()> {
+pub(super) fn write(ledger: &mut Ledger<'_>, stage: StageName, ending: &Ending) -> Result<()> {
     match ending {
         Ending::Effects(effects) => effects.iter().try_for_each(|effect| apply(ledger, effect, None)),
         Ending::Never(material, error) if given_up::is_waiting(ledger, material.id, Waits::Begin)? => {
             end_run::fail_queued(ledger, material, error.clone())
         }
         Ending::Said | Ending::Never(..) => Ok(()),
-        Ending::GivenUp(run, error) => given_up::give_up(ledger, *run, error),
+        Ending::GivenUp(run, error) => given_up::give_up(ledger, stage, *run, error),
     }
 }

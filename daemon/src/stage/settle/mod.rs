@@ -88,7 +88,7 @@ async fn write(
             for (effect, blob) in effects_of(&outcome).iter().zip(&blobs) {
                 apply(&mut ledger, effect, *blob)?;
             }
-            buried::write(&mut ledger, &ending)?;
+            buried::write(&mut ledger, stage, &ending)?;
             if let Some(event) = unstarted {
                 ledger.decided(event);
             }
