@@ -177,7 +177,7 @@ section! {
         tenant_ceiling: usize = "tenant-ceiling", 16, 1..=65_536;
         /// Committed jobs handed over in memory; the others are read from disk.
         memory_jobs: usize = "memory-jobs", 4_096, 0..=1_048_576;
-        /// Bytes of payload handed over in memory.
+        /// Bytes of payloads, and of events at the door, handed over in memory.
         memory_bytes: Bytes = "memory-bytes", Bytes::mib(16), Bytes(0)..=Bytes::mib(4_096);
         /// How much longer than the handler's time limit a lease is held.
         lease_margin: Duration = "lease-margin", secs(15), secs(1)..=secs(600);

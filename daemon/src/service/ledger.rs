@@ -90,8 +90,8 @@ impl<'t> Ledger<'t> {
     pub fn enqueue<P: Serialize>(&mut self, job: Enqueue<'_, P>) -> Result<JobId> {
         let payload = serde_json::to_vec(job.payload).map_err(|error| Error::internal(error.to_string()))?;
         let id = JobId::new(self.now);
-        // Material is shared with whoever made it; the payload stands for its size.
-        let slot = self.service.handover.reserve(job.stage, self.tenant.id, payload.len());
+        let bytes = payload.len() + job.material.as_ref().map_or(0, Material::bytes);
+        let slot = self.service.handover.reserve(job.stage, self.tenant.id, bytes);
         let limit = i64::try_from(job.limit_ms).unwrap_or(i64::MAX);
         let until = self.now.saturating_add(self.service.lease_ms(job.stage).max(limit));
         let lease = slot.is_some().then(|| Lease { token: LeaseToken::new(self.now), until });

@@ -42,6 +42,23 @@ pub enum Material {
     Notification(Arc<NotificationMaterial>),
 }
 
+impl Material {
+    /// What it keeps in memory that nobody else needs, in bytes: the event of a job at the door. What a run is made of
+    /// is shared by its jobs and is not counted.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Event(EventMaterial { event, .. })
+            | Self::Awaited(EventMaterial { event, .. }, _)
+            | Self::Unread(event) => event.body.len() + event.headers.len(),
+            Self::Turn(..)
+            | Self::Gathered(_)
+            | Self::Step(..)
+            | Self::Record(..)
+            | Self::Notification(_) => 0,
+        }
+    }
+}
+
 /// An event and the value that expressions see.
 #[derive(Clone, Debug)]
 pub struct EventMaterial {

@@ -235,7 +235,7 @@ impl Handover {
         {
             let mut lanes = lanes.lock();
             for job in jobs {
-                let bytes = job.payload.len();
+                let bytes = job.payload.len() + job.material.as_ref().map_or(0, Material::bytes);
                 lanes.charge(bytes);
                 lanes.push(tenant, job, bytes);
             }
@@ -259,5 +259,40 @@ impl Handover {
         for stage in StageName::ALL {
             self.stage(*stage).lock().forget(tenant);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use tenantry_protocol::state::EventKind;
+
+    use super::*;
+    use crate::config::Bytes;
+    use crate::service::event::Event;
+
+    #[test]
+    fn the_event_of_a_job_counts_against_the_memory_of_its_stage() {
+        let stages =
+            Stages { trigger: Stage { memory_bytes: Bytes(1_000), ..Stage::default() }, ..Stages::default() };
+        let (handover, stage) = (Handover::new(&stages), StageName::Trigger);
+        let (flooded, other) = (TenantId::new(1), TenantId::new(2));
+        let body = Value::String("x".repeat(900));
+        let event = Event::internal(EventKind::Emitted, "e".to_owned(), &body, 0, 1);
+        let job = HandedJob {
+            tenant: flooded,
+            seq: 1,
+            id: JobId::new(1),
+            token: LeaseToken::new(1),
+            lease_until: 1,
+            attempt: 1,
+            run: None,
+            payload: Vec::new().into(),
+            material: Some(Material::Unread(Arc::new(event))),
+        };
+        handover.refill(stage, flooded, 1, vec![job], true);
+        assert!(handover.reserve(stage, other, 200).is_none());
+        assert!(handover.take_back(stage).is_some());
+        assert!(handover.reserve(stage, TenantId::new(3), 200).is_some());
     }
 }
